@@ -1,0 +1,78 @@
+"""faciliter-jobs: a Redis/Valkey job queue in which every state transition is one Lua script.
+
+>>> from faciliter_jobs import submit_job, JobWorker
+"""
+
+from .base_queue import BaseJobQueue
+from .config import JobConfig
+from .default import (
+    cancel_job,
+    cleanup_old_jobs,
+    complete_job,
+    create_job_queue,
+    fail_job,
+    get_job_queue,
+    get_job_result,
+    get_job_status,
+    get_pending_job,
+    list_jobs,
+    retry_job,
+    set_job_queue,
+    submit_job,
+    submit_jobs,
+    update_job_progress,
+    update_job_status,
+)
+from .errors import (
+    ConfigError,
+    InvalidArgumentError,
+    InvalidTypeError,
+    JobQueueError,
+    NotSerialisableError,
+    PayloadTooLargeError,
+    QueueFullError,
+    QueueTimeoutError,
+    QueueUnavailableError,
+)
+from .handlers import JobHandler
+from .job import Job, JobSpec, JobStatus
+from .queue import RedisJobQueue
+from .worker import JobWorker
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BaseJobQueue",
+    "ConfigError",
+    "InvalidArgumentError",
+    "InvalidTypeError",
+    "Job",
+    "JobConfig",
+    "JobHandler",
+    "JobQueueError",
+    "JobSpec",
+    "JobStatus",
+    "JobWorker",
+    "NotSerialisableError",
+    "PayloadTooLargeError",
+    "QueueFullError",
+    "QueueTimeoutError",
+    "QueueUnavailableError",
+    "RedisJobQueue",
+    "cancel_job",
+    "cleanup_old_jobs",
+    "complete_job",
+    "create_job_queue",
+    "fail_job",
+    "get_job_queue",
+    "get_job_result",
+    "get_job_status",
+    "get_pending_job",
+    "list_jobs",
+    "retry_job",
+    "set_job_queue",
+    "submit_job",
+    "submit_jobs",
+    "update_job_progress",
+    "update_job_status",
+]

@@ -1,0 +1,96 @@
+"""Payloads to msgpack and back: bytes and datetimes survive, anything else is refused by name.
+
+Format: https://github.com/msgpack/msgpack/blob/master/spec.md; aware datetimes are its timestamp
+extension, naive ones our extension 1 (ISO 8601 text). Tuples come back as lists.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgpack
+
+from .errors import NotSerialisableError, PayloadTooLargeError, UndecodableError
+
+_NAIVE_DATETIME = 1
+_INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
+_MAX_DEPTH = 500  # msgpack's own limit is 511
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, datetime):  # aware ones never come here
+        return msgpack.ExtType(_NAIVE_DATETIME, value.isoformat().encode())
+    raise TypeError(type(value).__name__)
+
+
+def _ext_hook(code: int, data: bytes) -> Any:
+    if code == _NAIVE_DATETIME:
+        return datetime.fromisoformat(data.decode())
+    return msgpack.ExtType(code, data)
+
+
+def pack(value: Any, field: str, limit: int) -> bytes:
+    """Packs `value`, which is the argument `field`, into at most `limit` bytes.
+
+    Raises NotSerialisableError with the path of the offending part, PayloadTooLargeError.
+    """
+    try:
+        packed: bytes = msgpack.packb(value, default=_default, datetime=True)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        path, reason = _find_offender(value, field) or (field, str(error))
+        raise NotSerialisableError(f"{path}: {reason}") from None
+    if len(packed) > limit:
+        raise PayloadTooLargeError(
+            f"{field}: {len(packed):,} bytes packed, the limit is {limit:,} "
+            f"(JobConfig.max_payload_bytes)"
+        )
+    return packed
+
+
+def unpack(data: bytes, field: str = "value") -> Any:
+    """The inverse of `pack`. Raises UndecodableError."""
+    try:
+        return msgpack.unpackb(data, ext_hook=_ext_hook, timestamp=3, strict_map_key=False)
+    except Exception as error:  # msgpack raises many kinds for bad bytes
+        raise UndecodableError(f"{field}: can't be decoded: {error or type(error).__name__}") from error
+
+
+def _key_path(path: str, key: Any) -> str:
+    return f"{path}.{key}" if isinstance(key, str) and key.isidentifier() else f"{path}[{key!r}]"
+
+
+def _find_offender(root: Any, field: str) -> tuple[str, str] | None:
+    """Walks without recursion, so that the very deep and the circular are named too."""
+    stack: list[tuple[str, Any, int]] = [(field, root, 0)]
+    while stack:
+        path, value, depth = stack.pop()
+        if depth > _MAX_DEPTH:
+            return path[:200], f"nested deeper than {_MAX_DEPTH} levels, or circular"
+        if isinstance(value, dict):
+            for key in value:
+                if reason := _unfit(key):
+                    return f"{path}[{key!r}]", f"key: {reason}"
+            stack.extend((_key_path(path, k), v, depth + 1) for k, v in reversed(value.items()))
+        elif isinstance(value, (list, tuple)):
+            last = len(value) - 1
+            stack.extend((f"{path}[{last - i}]", v, depth + 1) for i, v in enumerate(reversed(value)))
+        elif reason := _unfit(value):
+            return path, reason
+    return None
+
+
+def _unfit(value: Any) -> str | None:
+    if value is None or isinstance(value, (bool, float, bytes, bytearray, datetime)):
+        return None
+    if isinstance(value, int):
+        return None if _INT_MIN <= value <= _INT_MAX else "integer outside 64 bits"
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "text with lone surrogates is not UTF-8"
+        return None
+    if isinstance(value, (memoryview, msgpack.ExtType, msgpack.Timestamp)):
+        return None
+    return f"{type(value).__name__} is not serialisable"

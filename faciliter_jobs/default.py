@@ -1,0 +1,174 @@
+"""The documented module-level functions: a thin front over one default queue."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, cast
+
+from . import context
+from .base_queue import BaseJobQueue
+from .config import JobConfig, is_configured
+from .errors import InvalidArgumentError, QueueUnavailableError
+from .job import Job, JobSpec, JobStatus
+from .queue import RedisJobQueue
+
+_lock = threading.Lock()
+_default: BaseJobQueue | None = None
+
+
+def create_job_queue(queue_type: str = "redis", config: JobConfig | None = None) -> RedisJobQueue:
+    """A connected queue, "redis" or "valkey" (the same engine serves both).
+
+    An `embedded://` config starts the embedded server, or finds the one that runs.
+    Raises InvalidArgumentError (a ValueError) for another type, QueueUnavailableError.
+    """
+    if queue_type.lower() not in ("redis", "valkey"):
+        raise InvalidArgumentError(f"queue_type: {queue_type!r} is neither 'redis' nor 'valkey'")
+    config = config or JobConfig.from_env()
+    if config.embedded is not None:
+        from .embedded import ensure_server
+
+        config = config.with_socket(str(ensure_server(config.embedded or None)))
+    queue = RedisJobQueue(config)
+    queue.connect()
+    return queue
+
+
+def set_job_queue(queue: BaseJobQueue | None) -> None:
+    """Makes `queue` the one that the functions of this module use; None: made anew on first use."""
+    global _default
+    with _lock:
+        _default = queue
+
+
+def get_job_queue() -> BaseJobQueue:
+    """The default queue: the one that was set, else within a handler the worker's, else one made
+    from the environment (`JobConfig.from_env`).
+
+    Raises QueueUnavailableError when its server can't be reached.
+    """
+    global _default
+    with _lock:
+        if _default is None:
+            attempt = context.current.get()
+            if attempt is not None:
+                return attempt.queue
+            _default = _from_environment()
+        return _default
+
+
+def _from_environment() -> RedisJobQueue:
+    try:
+        return create_job_queue()
+    except QueueUnavailableError as error:
+        if not is_configured():
+            error.args = (
+                f"{error}. Set JOB_QUEUE_URL to your server, or to embedded:// for one of our own",
+            )
+        raise
+
+
+def _own() -> RedisJobQueue:
+    # For calls beyond those of BaseJobQueue. A cast and not a check: tests put mocks here.
+    return cast(RedisJobQueue, get_job_queue())
+
+
+def submit_job(
+    job_type: str,
+    input_data: dict[str, Any] | None = None,
+    company_id: str | None = None,
+    user_id: str | None = None,
+    session_id: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    ttl: float | None = None,
+    *,
+    job_id: str | None = None,
+    delay: float | None = None,
+    run_at: datetime | float | None = None,
+    max_retries: int | None = None,
+    retry_delay: float | None = None,
+) -> str:
+    """See `RedisJobQueue.submit_job`."""
+    beyond = {
+        "job_id": job_id, "delay": delay, "run_at": run_at,
+        "max_retries": max_retries, "retry_delay": retry_delay,
+    }  # fmt: skip
+    given = {name: value for name, value in beyond.items() if value is not None}
+    return _own().submit_job(
+        job_type=job_type,
+        input_data=input_data,
+        company_id=company_id,
+        user_id=user_id,
+        session_id=session_id,
+        metadata=metadata,
+        ttl=ttl,
+        **cast(Any, given),
+    )
+
+
+def submit_jobs(jobs: Iterable[JobSpec | Mapping[str, Any]]) -> list[str]:
+    """See `RedisJobQueue.submit_jobs`."""
+    return _own().submit_jobs(jobs)
+
+
+def get_job_status(job_id: str) -> Job | None:
+    """The whole job as it is now, or None when there is none of this id (any more)."""
+    return get_job_queue().get_job(job_id)
+
+
+def get_job_result(job_id: str) -> Any:
+    """The result when the job is COMPLETED, else None."""
+    job = get_job_status(job_id)
+    return job.result if job is not None and job.status == JobStatus.COMPLETED else None
+
+
+def update_job_status(job_id: str, status: JobStatus, error: str | None = None) -> bool:
+    """See `RedisJobQueue.update_job_status`."""
+    return get_job_queue().update_job_status(job_id, status, error)
+
+
+def update_job_progress(job_id: str, progress: int, message: str | None = None) -> bool:
+    """See `RedisJobQueue.update_job_progress`."""
+    return get_job_queue().update_job_progress(job_id, progress, message)
+
+
+def complete_job(job_id: str, result: dict[str, Any] | None = None) -> bool:
+    """See `RedisJobQueue.complete_job`."""
+    return get_job_queue().complete_job(job_id, result)
+
+
+def fail_job(job_id: str, error: str) -> bool:
+    """See `RedisJobQueue.fail_job`."""
+    return get_job_queue().fail_job(job_id, error)
+
+
+def cancel_job(job_id: str) -> bool:
+    """See `RedisJobQueue.cancel_job`."""
+    return get_job_queue().cancel_job(job_id)
+
+
+def retry_job(job_id: str) -> bool:
+    """See `RedisJobQueue.retry_job`."""
+    return _own().retry_job(job_id)
+
+
+def get_pending_job() -> Job | None:
+    """See `RedisJobQueue.get_pending_job`."""
+    return get_job_queue().get_pending_job()
+
+
+def list_jobs(
+    status: JobStatus | None = None,
+    company_id: str | None = None,
+    user_id: str | None = None,
+    limit: int = 100,
+) -> list[Job]:
+    """See `RedisJobQueue.list_jobs`."""
+    return get_job_queue().list_jobs(status, company_id, user_id, limit)
+
+
+def cleanup_old_jobs(older_than_seconds: int = 86400) -> int:
+    """See `RedisJobQueue.cleanup_old_jobs`."""
+    return get_job_queue().cleanup_old_jobs(older_than_seconds)

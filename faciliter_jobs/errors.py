@@ -1,0 +1,58 @@
+"""Every error that this package raises.
+
+Each derives from `JobQueueError`, and from the built-in error that a caller would expect to catch.
+"""
+
+from __future__ import annotations
+
+
+class JobQueueError(Exception):
+    """Base of all errors of this package."""
+
+
+class InvalidArgumentError(JobQueueError, ValueError):
+    """An argument has a value that can't be used; the message names it and the limit."""
+
+
+class InvalidTypeError(JobQueueError, TypeError):
+    """An argument has the wrong type; the message names it."""
+
+
+class NotSerialisableError(JobQueueError, TypeError):
+    """A value can't be stored; the message names its path, such as `input_data.rows[3].when`."""
+
+
+class UndecodableError(JobQueueError, ValueError):
+    """A stored value can't be read back."""
+
+
+class PayloadTooLargeError(JobQueueError, ValueError):
+    """A packed field is larger than `JobConfig.max_payload_bytes`."""
+
+
+class ConfigError(JobQueueError, ValueError):
+    """A setting or an environment variable is malformed; the message names it."""
+
+
+class QueueUnavailableError(JobQueueError, ConnectionError):
+    """The server can't be reached, or refuses this client."""
+
+
+class QueueTimeoutError(QueueUnavailableError, TimeoutError):
+    """The server didn't answer within `socket_timeout`."""
+
+
+class QueueFullError(JobQueueError):
+    """The server has reached its memory limit and accepts no new jobs (Redis `OOM`)."""
+
+
+class SchemaError(JobQueueError):
+    """The stored data was written by a newer version of this package."""
+
+
+class ScriptFailedError(JobQueueError):
+    """A script ended with an error; the message names the Lua file and line."""
+
+
+class EmbeddedServerError(JobQueueError, RuntimeError):
+    """The embedded server can't be found or started."""

@@ -1,0 +1,113 @@
+"""The job as its users see it, and the states that it passes through."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from enum import Enum
+from typing import Any
+
+
+class JobStatus(str, Enum):
+    """Where a job is in its life. A delayed or retrying job is PENDING."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in TERMINAL
+
+
+TERMINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
+
+# (from, to) -> the scripts that move a job so; None is "no record". A test holds the MOVES lines of
+# the Lua headers against this table.
+TRANSITIONS: dict[tuple[JobStatus | None, JobStatus | None], frozenset[str]] = {
+    (None, JobStatus.PENDING): frozenset({"submit"}),
+    (JobStatus.PENDING, JobStatus.PROCESSING): frozenset({"claim", "park", "adopt", "turn"}),
+    (JobStatus.PENDING, JobStatus.COMPLETED): frozenset({"complete"}),
+    (JobStatus.PENDING, JobStatus.FAILED): frozenset({"fail"}),
+    (JobStatus.PENDING, JobStatus.CANCELLED): frozenset({"cancel", "cleanup", "claim"}),
+    (JobStatus.PROCESSING, JobStatus.COMPLETED): frozenset({"complete"}),
+    (JobStatus.PROCESSING, JobStatus.FAILED): frozenset({"fail", "recover"}),
+    (JobStatus.PROCESSING, JobStatus.CANCELLED): frozenset({"cancel"}),
+    (JobStatus.PROCESSING, JobStatus.PENDING): frozenset({"fail", "recover", "leave"}),
+    (JobStatus.FAILED, JobStatus.PENDING): frozenset({"retry"}),
+    (JobStatus.CANCELLED, JobStatus.PENDING): frozenset({"retry"}),
+    (JobStatus.COMPLETED, None): frozenset({"cleanup"}),
+    (JobStatus.FAILED, None): frozenset({"cleanup"}),
+    (JobStatus.CANCELLED, None): frozenset({"cleanup"}),
+}
+
+
+@dataclass
+class Job:
+    """One job, as it was when it was read.
+
+    Times are ISO 8601 strings in UTC. `metadata` is what the producer gave, plus `retry_count` and
+    `last_error` once an attempt has failed.
+    """
+
+    job_id: str
+    job_type: str
+    status: JobStatus
+    created_at: str
+    updated_at: str
+    company_id: str | None = None
+    user_id: str | None = None
+    session_id: str | None = None
+    input_data: dict[str, Any] | None = None
+    progress: int = 0
+    progress_message: str | None = None
+    result: Any = None
+    error: str | None = None
+    metadata: dict[str, Any] | None = None
+    # beyond the documented fields
+    attempt: int = 0  # how many times a worker has started it
+    worker: str | None = None  # who runs it, or ran it last
+    due_at: str | None = None  # when a delayed or retrying job becomes ready
+    started_at: str | None = None  # the latest attempt's start
+    finished_at: str | None = None
+    traceback: str | None = None  # of the latest failed attempt
+    max_retries: int | None = None  # None: the worker's
+    retry_delay: float | None = None  # seconds; None: the worker's
+
+    @property
+    def retry_count(self) -> int:
+        """How many attempts were tried again so far."""
+        return int((self.metadata or {}).get("retry_count", 0))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The job as plain values; the status in lower case, as stored."""
+        data = asdict(self)
+        data["status"] = self.status.value
+        return data
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Job:
+        """The inverse of `to_dict`; keys that aren't fields are left out."""
+        known = {f.name for f in fields(cls)}
+        values = {k: v for k, v in data.items() if k in known}
+        values["status"] = JobStatus(values["status"])
+        return cls(**values)
+
+
+@dataclass
+class JobSpec:
+    """One job to submit, for `submit_jobs`. The fields are those of `submit_job`."""
+
+    job_type: str
+    input_data: dict[str, Any] | None = None
+    company_id: str | None = None
+    user_id: str | None = None
+    session_id: str | None = None
+    metadata: dict[str, Any] | None = None
+    ttl: float | None = None
+    job_id: str | None = None
+    delay: float | None = None
+    run_at: Any = None
+    max_retries: int | None = None
+    retry_delay: float | None = None

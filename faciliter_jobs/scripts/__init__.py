@@ -1,0 +1,46 @@
+"""The contract with the Lua scripts: one typed declaration each, without I/O.
+
+Nothing else names a script, packs its arguments or takes a reply apart. The names and the order of
+the arguments are those of the script's header; a test compares them.
+"""
+
+from .base import Call
+from .claim import Outcome, Parked, Turned, adopt, claim, park, turn
+from .compose import composed
+from .finish import Ending, cancel, complete, fail, progress, retry
+from .lifecycle import Cleaned, cleanup, heartbeat, leave, promote, recover
+from .reads import Problem, Stats, WorkerInfo, check_jobs, check_members, list_jobs, stats
+from .submit import NewJob, submit
+
+__all__ = [
+    "Call",
+    "Cleaned",
+    "Ending",
+    "NewJob",
+    "Outcome",
+    "Parked",
+    "Problem",
+    "Stats",
+    "Turned",
+    "WorkerInfo",
+    "adopt",
+    "cancel",
+    "check_jobs",
+    "check_members",
+    "claim",
+    "cleanup",
+    "complete",
+    "composed",
+    "fail",
+    "heartbeat",
+    "leave",
+    "list_jobs",
+    "park",
+    "progress",
+    "promote",
+    "recover",
+    "retry",
+    "stats",
+    "submit",
+    "turn",
+]

@@ -1,0 +1,106 @@
+"""lua/claim.lua, park.lua, adopt.lua, turn.lua: how a worker gets jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..record import Claimed, claimed_from_reply
+from .base import Arg, Call
+from .finish import Ending, ending_of
+
+
+@dataclass(slots=True)
+class Parked:
+    """The outcome of `park`: jobs, or how long to wait on the inbox."""
+
+    jobs: list[Claimed]
+    wait_ms: int | None  # until the next scheduled job is due; None: nothing is scheduled
+
+
+@dataclass(slots=True)
+class Turned:
+    """The outcome of `turn`."""
+
+    endings: list[Ending]
+    jobs: list[Claimed]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How an attempt ended, for `turn`: the fields that turn.lua takes for each, in its order."""
+
+    job_id: str
+    token: str
+    ending: str  # 'completed' or 'failed'
+    payload: bytes | str  # the packed result, or the error
+    traceback: str = ""
+    retry_delay_ms: int = 0
+    max_retries: int = 0
+
+    def args(self) -> tuple[Arg, ...]:
+        return (
+            self.job_id,
+            self.token,
+            self.ending,
+            self.payload,
+            self.traceback,
+            self.retry_delay_ms,
+            self.max_retries,
+        )
+
+
+def _jobs(entries: list[Any], worker: str, now: int) -> list[Claimed]:
+    return [claimed_from_reply(entry, worker, now) for entry in entries]
+
+
+def claim(tag: str, *, worker: str, lease_ms: int, want: int, types: Sequence[str]) -> Call[list[Claimed]]:
+    def parse(reply: Any) -> list[Claimed]:
+        return _jobs(reply[1], worker, reply[0])
+
+    return Call("claim", tag, [worker, lease_ms, want, *types], parse, resend=False)
+
+
+def park(
+    tag: str,
+    *,
+    worker: str,
+    lease_ms: int,
+    park_ms: int,
+    want: int,
+    tend_limit: int,
+    types: Sequence[str],
+    known: Sequence[str],
+) -> Call[Parked]:
+    def parse(reply: Any) -> Parked:
+        wait_ms = reply[1]
+        return Parked(_jobs(reply[2], worker, reply[0]), None if wait_ms < 0 else wait_ms)
+
+    args = [worker, lease_ms, park_ms, want, tend_limit, len(types), *types, *known]
+    return Call("park", tag, args, parse, resend=False)
+
+
+def adopt(tag: str, *, worker: str, lease_ms: int, known: Sequence[str]) -> Call[list[Claimed]]:
+    def parse(reply: Any) -> list[Claimed]:
+        return _jobs(reply[1], worker, reply[0])
+
+    return Call("adopt", tag, [worker, lease_ms, *known], parse)
+
+
+def turn(
+    tag: str,
+    *,
+    worker: str,
+    lease_ms: int,
+    want: int,
+    tend_limit: int,
+    types: Sequence[str],
+    outcomes: Sequence[Outcome],
+) -> Call[Turned]:
+    def parse(reply: Any) -> Turned:
+        return Turned([ending_of(w) for w in reply[1]], _jobs(reply[2], worker, reply[0]))
+
+    args: list[Arg] = [worker, lease_ms, want, tend_limit, len(types), *types]
+    args.extend(arg for outcome in outcomes for arg in outcome.args())
+    return Call("turn", tag, args, parse, resend=want == 0)

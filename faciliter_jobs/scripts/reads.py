@@ -1,0 +1,113 @@
+"""lua/read/*.lua: bounded looks that change nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..job import JobStatus
+from ..record import Fields, fields_of
+from .base import Call, optional
+
+
+@dataclass(slots=True)
+class WorkerInfo:
+    """What a live worker says of itself."""
+
+    name: str
+    alive_until_ms: int
+    info: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counts by status, and who works on what."""
+
+    now_ms: int
+    counts: dict[JobStatus, int]
+    scheduled: int  # PENDING and due later
+    leased: int  # in a worker's hands
+    parked: int  # workers that wait for a job
+    waiting: dict[str, int]  # type -> companies with a waiting job in a lane
+    workers: list[WorkerInfo] = field(default_factory=list)
+
+    @property
+    def unserved(self) -> list[str]:
+        """Types with waiting jobs that no live worker has a handler for."""
+        if any(worker.info.get("types") == [] for worker in self.workers):
+            return []
+        served = {t for worker in self.workers for t in worker.info.get("types", ())}
+        return sorted(set(self.waiting) - served)
+
+
+@dataclass(slots=True)
+class Problem:
+    """Something that breaks the queue's invariant."""
+
+    subject: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.text}"
+
+
+def list_jobs(
+    tag: str,
+    *,
+    company: str | None,
+    user: str | None,
+    before_seq: int | None,
+    limit: int,
+    statuses: Sequence[str],
+) -> Call[list[tuple[str, Fields]]]:
+    def parse(reply: Any) -> list[tuple[str, Fields]]:
+        return [(entry[0].decode(), fields_of(entry[1])) for entry in reply]
+
+    args = [optional(company), optional(user), optional(before_seq), limit, *statuses]
+    return Call("read/list", tag, args, parse)
+
+
+def _worker_info(entry: list[Any]) -> WorkerInfo:
+    try:
+        info = json.loads(entry[2])
+    except ValueError:
+        info = {}
+    return WorkerInfo(entry[0].decode("utf-8", "replace"), int(float(entry[1])), info)
+
+
+def stats(tag: str, *, limit: int) -> Call[Stats]:
+    def parse(reply: Any) -> Stats:
+        now, counts, scheduled, leased, parked, types, workers = reply
+        return Stats(
+            now,
+            {JobStatus(name.decode()): count for name, count in counts},
+            scheduled,
+            leased,
+            parked,
+            {name.decode("utf-8", "replace"): companies for name, companies in types},
+            [_worker_info(entry) for entry in workers],
+        )
+
+    return Call("read/stats", tag, [limit], parse)
+
+
+def _problems(reply: list[list[bytes]]) -> list[Problem]:
+    return [Problem(*(part.decode("utf-8", "replace") for part in entry)) for entry in reply]
+
+
+def check_jobs(tag: str, *, job_ids: Sequence[str | bytes]) -> Call[list[Problem]]:
+    return Call("read/check_jobs", tag, list(job_ids), _problems)
+
+
+def check_members(
+    tag: str, *, family: str, name: bytes, start: int, count: int
+) -> Call[tuple[int, list[Problem]]]:
+    """How many members were looked at, and what is wrong with them."""
+    return Call(
+        "read/check_members",
+        tag,
+        [family, name, start, count],
+        lambda reply: (reply[0], _problems(reply[1])),
+    )

@@ -1,0 +1,149 @@
+"""A worker's talk with the queue: turns when it is busy, parking and the inbox when it is idle."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Sequence
+
+from redis import exceptions as redis_errors
+from redis.connection import AbstractConnection
+
+from .. import keys, scripts
+from ..errors import QueueTimeoutError
+from ..queue import RedisJobQueue
+from ..record import Claimed
+from ..scripts import Ending, Outcome
+from ..transport import translate
+
+_TEND_LIMIT = 100  # of due, lost and old jobs each that one call looks after for all
+_PARK_MARGIN_MS = 500
+_REPLY_MARGIN = 5.0  # seconds that a BLMOVE's reply may be late
+
+
+class Claimer:
+    def __init__(
+        self, queue: RedisJobQueue, worker: str, types: Sequence[str], lease_ms: int, poll_interval: float
+    ) -> None:
+        self._queue = queue
+        self._worker = worker
+        self._types = list(types)  # empty: any type
+        self._lease_ms = lease_ms
+        self._poll_interval = poll_interval
+        self._tended_at = 0.0
+        self._inbox: AbstractConnection | None = None
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+
+    def turn(self, outcomes: Sequence[Outcome], want: int) -> tuple[list[Ending], list[Claimed]]:
+        """Ends attempts and claims more in one call. When it raises, the outcomes may or may not
+        have been taken: give them again with want = 0."""
+        call = scripts.turn(
+            self._queue.tag,
+            worker=self._worker,
+            lease_ms=self._lease_ms,
+            want=want,
+            tend_limit=self._tend_limit(),
+            types=self._rotated_types(),
+            outcomes=outcomes,
+        )
+        turned = self._queue.transport.run(call)
+        return turned.endings, turned.jobs
+
+    def next_jobs(self, want: int) -> list[Claimed]:
+        """What there is to do, waiting for at most one poll interval; [] when there is nothing."""
+        self._tended_at = time.monotonic()
+        call = scripts.park(
+            self._queue.tag,
+            worker=self._worker,
+            lease_ms=self._lease_ms,
+            park_ms=round(self._poll_interval * 1000) + _PARK_MARGIN_MS,
+            want=want,
+            tend_limit=_TEND_LIMIT,
+            types=self._rotated_types(),
+            known=[],
+        )
+        parked = self._queue.transport.run(call)
+        if parked.jobs:
+            return parked.jobs
+        wait = self._poll_interval
+        if parked.wait_ms is not None:
+            wait = min(wait, parked.wait_ms / 1000)
+        return self._adopt() if wait > 0 and self._wait_on_inbox(wait) else []
+
+    def leave(self) -> list[str]:
+        """Gives back what is still held. Returns the ids."""
+        return self._queue.transport.run(scripts.leave(self._queue.tag, worker=self._worker))
+
+    def wake(self) -> None:
+        """Ends a wait at once; safe in a signal handler."""
+        try:
+            os.write(self._wake_write, b"w")
+        except (BlockingIOError, OSError):
+            return  # a wake-up is on its way already, or the worker has ended
+
+    def close(self) -> None:
+        self._drop_inbox()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _adopt(self) -> list[Claimed]:
+        call = scripts.adopt(self._queue.tag, worker=self._worker, lease_ms=self._lease_ms, known=[])
+        return self._queue.transport.run(call)
+
+    def _tend_limit(self) -> int:
+        """A busy worker looks after the others' jobs once per poll interval."""
+        now = time.monotonic()
+        if now - self._tended_at < self._poll_interval:
+            return 0
+        self._tended_at = now
+        return _TEND_LIMIT
+
+    def _rotated_types(self) -> list[str]:
+        """Another type first each time, so that none waits for the others to be empty."""
+        if len(self._types) > 1:
+            self._types.append(self._types.pop(0))
+        return self._types
+
+    def _wait_on_inbox(self, seconds: float) -> bool:
+        """BLMOVE from the inbox to the processing list; True when a job came.
+
+        The wait is on the socket and on our own pipe, so that `wake` ends it. The command is never
+        re-sent: a second one could move a second job. Whatever it moved unseen, the next park adopts.
+        """
+        try:
+            connection = self._inbox or self._queue.transport.new_connection()
+            self._inbox = connection
+            source = keys.inbox(self._queue.tag, self._worker)
+            target = keys.processing(self._queue.tag, self._worker)
+            connection.send_command("BLMOVE", source, target, "LEFT", "RIGHT", max(0.001, round(seconds, 3)))
+            if not self._readable(connection, seconds + _REPLY_MARGIN):
+                return False
+            return connection.read_response() is not None
+        except redis_errors.RedisError as error:
+            self._drop_inbox()
+            raise translate(error, self._queue.config) from error
+        except BaseException:
+            self._drop_inbox()
+            raise
+
+    def _readable(self, connection: AbstractConnection, timeout: float) -> bool:
+        """False when woken: then the connection is dropped with its BLMOVE."""
+        poll = select.poll()
+        poll.register(connection._sock.fileno(), select.POLLIN)  # type: ignore[union-attr]
+        poll.register(self._wake_read, select.POLLIN)
+        ready = {fd for fd, _ in poll.poll(timeout * 1000)}
+        if self._wake_read in ready:
+            os.read(self._wake_read, 4096)
+            self._drop_inbox()
+            return False
+        if not ready:
+            self._drop_inbox()
+            raise QueueTimeoutError(f"no answer to BLMOVE from {self._queue.config.location}")
+        return True
+
+    def _drop_inbox(self) -> None:
+        if self._inbox is not None:
+            self._inbox.disconnect()
+            self._inbox = None

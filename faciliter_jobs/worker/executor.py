@@ -1,0 +1,114 @@
+"""Runs one attempt's handler, and turns whatever comes of it into an outcome."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .. import codec, context, retry, validate
+from ..errors import NotSerialisableError, PayloadTooLargeError, UndecodableError
+from ..handlers import JobHandler
+from ..queue import RedisJobQueue
+from ..record import Claimed
+from ..scripts import Outcome
+
+log = logging.getLogger("faciliter_jobs.worker")
+
+_MAX_TRACEBACK_BYTES = 16_384
+
+
+class GiveUp(BaseException):
+    """Raised in the running handler by the second stop signal."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    max_retries: int
+    retry_delay: float  # seconds
+    backoff: retry.Backoff
+
+
+class Executor:
+    def __init__(self, queue: RedisJobQueue, handlers: Mapping[str, JobHandler], policy: RetryPolicy) -> None:
+        self._queue = queue
+        self._handlers = handlers
+        self._policy = policy
+        self.in_handler = False
+
+    def run(self, claimed: Claimed) -> Outcome:
+        """Never raises, but for GiveUp."""
+        handler = self._handlers.get(claimed.job_type)
+        if handler is None:
+            return self._final(claimed, f"No handler registered for job type: {claimed.job_type}")
+        try:
+            job = claimed.job()
+        except UndecodableError as error:
+            return self._final(claimed, f"UndecodableError: {error}")
+        reset = context.current.set(context.Attempt(claimed.job_id, claimed.token, self._queue))
+        self.in_handler = True
+        try:
+            result = handler.handle(job)
+        except GiveUp:
+            raise
+        except BaseException as error:  # SystemExit and its like end the attempt, not the worker
+            return self._failed(claimed, error)
+        finally:
+            self.in_handler = False
+            context.current.reset(reset)
+        return self._completed(claimed, result)
+
+    def _completed(self, claimed: Claimed, result: object) -> Outcome:
+        try:
+            packed = codec.pack(result, "result", self._queue.config.max_payload_bytes)
+        except (NotSerialisableError, PayloadTooLargeError) as error:
+            return self._final(claimed, f"{type(error).__name__}: {error}")
+        return Outcome(claimed.job_id, claimed.token, "completed", packed)
+
+    def _failed(self, claimed: Claimed, error: BaseException) -> Outcome:
+        log.warning("job %s (%s) failed", claimed.job_id, claimed.job_type, exc_info=error)
+        return Outcome(
+            claimed.job_id,
+            claimed.token,
+            "failed",
+            validate.clip(_message(error), validate.MAX_TEXT_BYTES),
+            _traceback(error),
+            self._retry_delay_ms(claimed),
+            self._policy.max_retries,
+        )
+
+    def _final(self, claimed: Claimed, message: str) -> Outcome:
+        """A failure that another attempt would only repeat."""
+        log.error("job %s (%s): %s", claimed.job_id, claimed.job_type, message)
+        return Outcome(
+            claimed.job_id, claimed.token, "failed", validate.clip(message, validate.MAX_TEXT_BYTES), max_retries=-1
+        )
+
+    def _retry_delay_ms(self, claimed: Claimed) -> int:
+        own = claimed.fields.get(b"retry_delay_ms")
+        base = self._policy.retry_delay if own is None else int(own) / 1000
+        retries = int(claimed.fields.get(b"retries", 0))
+        return round(retry.delay_before(retries + 1, base, self._policy.backoff) * 1000)
+
+
+def _message(error: BaseException) -> str:
+    """`ValueError: Missing input data`; an error whose own text can't be made is named at least."""
+    try:
+        text = str(error)
+    except Exception as second:
+        text = f"<{type(second).__name__} while its message was made>"
+    name = type(error).__name__
+    return f"{name}: {text}" if text else name
+
+
+def _traceback(error: BaseException) -> str:
+    """Its end when it is long: that is where the error was raised."""
+    try:
+        lines = traceback.format_exception(error)
+    except Exception as second:
+        return f"<{type(second).__name__} while the traceback was made>"
+    encoded = "".join(lines).encode("utf-8", "replace")
+    if len(encoded) > _MAX_TRACEBACK_BYTES:
+        encoded = b"...\n" + encoded[-_MAX_TRACEBACK_BYTES:]
+    return encoded.decode("utf-8", "replace")

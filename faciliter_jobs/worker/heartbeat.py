@@ -1,0 +1,95 @@
+"""A thread that says that the worker lives, and renews the leases of what it holds."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import threading
+from collections.abc import Sequence
+
+from .. import scripts
+from ..errors import JobQueueError
+from ..queue import RedisJobQueue
+from ..record import Claimed
+
+log = logging.getLogger("faciliter_jobs.worker")
+
+
+class Heartbeat:
+    """Use as a context manager around the worker's loop."""
+
+    def __init__(
+        self, queue: RedisJobQueue, worker: str, types: Sequence[str], lease_ms: int, max_retries: int
+    ) -> None:
+        self._queue = queue
+        self._worker = worker
+        self._lease_ms = lease_ms
+        self._max_retries = max_retries
+        self._info = json.dumps(
+            {"host": socket.gethostname(), "pid": os.getpid(), "types": list(types), "lease": lease_ms / 1000}
+        )
+        self._held: dict[str, str] = {}  # job id -> token
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"heartbeat {worker}", daemon=True)
+        self._healthy = True
+
+    def __enter__(self) -> Heartbeat:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(timeout=self._queue.config.socket_timeout)
+
+    def hold(self, jobs: Sequence[Claimed]) -> None:
+        with self._lock:
+            self._held.update((claimed.job_id, claimed.token) for claimed in jobs)
+
+    def let_go(self, job_ids: Sequence[str]) -> None:
+        with self._lock:
+            for job_id in job_ids:
+                self._held.pop(job_id, None)
+
+    def beat(self) -> list[str]:
+        """Renews now. Returns the ids, of those held, that aren't this worker's any more."""
+        with self._lock:
+            held = list(self._held.items())
+        call = scripts.heartbeat(
+            self._queue.tag,
+            worker=self._worker,
+            lease_ms=self._lease_ms,
+            alive_ms=self._lease_ms * 2,
+            max_retries=self._max_retries,
+            info=self._info,
+            held=held,
+        )
+        return self._queue.transport.run(call)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._lease_ms / 3000):
+            try:
+                gone = self.beat()
+                self._note(healthy=True)
+            except JobQueueError as error:
+                self._note(healthy=False, error=error)
+                continue
+            self._report(gone)
+
+    def _report(self, gone: Sequence[str]) -> None:
+        with self._lock:
+            lost = [job_id for job_id in gone if job_id in self._held]
+        self.let_go(lost)
+        for job_id in lost:
+            log.warning("job %s isn't ours any more (cancelled, or its lease was lost)", job_id)
+
+    def _note(self, *, healthy: bool, error: Exception | None = None) -> None:
+        """One line per change of state, not per beat."""
+        if healthy != self._healthy:
+            self._healthy = healthy
+            if healthy:
+                log.info("heartbeat: leases are renewed again")
+            else:
+                log.warning("heartbeat: can't renew leases: %s", error)

@@ -1,0 +1,30 @@
+"""SIGTERM and SIGINT while a worker runs in the main thread; the former handlers come back after."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextmanager
+def on_stop_signals(handle: Callable[[int], None]) -> Iterator[None]:
+    """Calls `handle(signal number)`. Outside the main thread it does nothing: Python delivers
+    signals to the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def receive(number: int, _frame: Any) -> None:
+        handle(number)
+
+    former = {number: signal.signal(number, receive) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

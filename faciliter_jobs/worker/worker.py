@@ -1,0 +1,228 @@
+"""The worker: claims jobs, runs their handlers, reports how each attempt ended."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .. import retry, validate
+from ..base_queue import BaseJobQueue
+from ..errors import InvalidArgumentError, InvalidTypeError, JobQueueError, QueueUnavailableError
+from ..handlers import FunctionHandler, JobHandler
+from ..job import Job
+from ..queue import RedisJobQueue
+from ..record import Claimed
+from ..scripts import Ending, Outcome
+from ..transport import pause_before
+from .claimer import Claimer
+from .executor import Executor, GiveUp, RetryPolicy
+from .heartbeat import Heartbeat
+from .signals import on_stop_signals
+
+log = logging.getLogger("faciliter_jobs.worker")
+
+_LONGEST_PAUSE = 15.0  # seconds between two tries to reach the server
+_FAREWELL_TRIES = 5
+
+
+class JobWorker:
+    """Runs jobs one at a time in the thread that calls `start`; start several to compete.
+
+    job_queue: default `get_job_queue()`.
+    poll_interval: seconds between queue checks when idle. New jobs don't wait for it: they are
+        handed over at once. Due retries and lost jobs are noticed at least so often.
+    max_retries: how often a failed job is tried again (3: up to four runs).
+    retry_delay: seconds before each retry. A waiting retry holds no worker up.
+    lease: seconds after which the jobs of a worker that died are given to others, 1 or more. It is
+        renewed while a handler runs, however long.
+    backoff: "fixed", or "exponential" with jitter.
+    catch_all: claim jobs of every type; those without a handler FAIL.
+    """
+
+    def __init__(
+        self,
+        job_queue: BaseJobQueue | None = None,
+        poll_interval: float = 1.0,
+        max_retries: int = 3,
+        retry_delay: float = 5.0,
+        *,
+        lease: float = 30.0,
+        backoff: retry.Backoff = "fixed",
+        catch_all: bool = False,
+        name: str | None = None,
+    ) -> None:
+        if backoff not in ("fixed", "exponential"):
+            raise InvalidArgumentError(f"backoff: {backoff!r} is neither 'fixed' nor 'exponential'")
+        self.poll_interval = validate.seconds(poll_interval, "poll_interval", low=0.001, high=3600)
+        self.max_retries = validate.integer(max_retries, "max_retries", 0, validate.MAX_RETRIES)
+        self.retry_delay = validate.seconds(retry_delay, "retry_delay")
+        self.lease = validate.seconds(lease, "lease", low=1, high=86400)
+        self.backoff: retry.Backoff = backoff
+        self.catch_all = catch_all
+        self.job_queue = _redis_queue(job_queue)
+        self.name = name or f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+        self._handlers: dict[str, JobHandler] = {}
+        self._stopping = threading.Event()
+        self._running = threading.Event()
+        self._signals = 0
+        self._claimer: Claimer | None = None
+
+    def register_handler(self, handler: JobHandler) -> None:
+        """Serves the handler's type; a second handler of a type takes the first one's place."""
+        if not isinstance(handler, JobHandler):
+            raise InvalidTypeError(f"handler: expected a JobHandler, got {type(handler).__name__}")
+        self._handlers[validate.job_type(handler.get_job_type(), "handler's job type")] = handler
+
+    def register_function_handler(self, job_type: str, handler_func: Callable[[Job], Any]) -> None:
+        """Serves `job_type` with a function that takes the job and returns the result."""
+        if not callable(handler_func):
+            raise InvalidTypeError(f"handler_func: expected a function, got {type(handler_func).__name__}")
+        self.register_handler(FunctionHandler(job_type, handler_func))
+
+    def start(self, max_jobs: int | None = None) -> None:
+        """Runs jobs until `stop`, SIGTERM or SIGINT, or until `max_jobs` attempts have ended.
+
+        On the first signal it finishes what runs and gives back what hasn't started; on the second
+        it gives back at once what it can. Loss of the connection doesn't end it.
+        """
+        if max_jobs is not None:
+            validate.integer(max_jobs, "max_jobs", 0, 10**12)
+        if not self._handlers and not self.catch_all:
+            raise InvalidArgumentError("no handler is registered: call register_handler first")
+        if self._running.is_set():
+            raise JobQueueError("this worker is running already")
+        self._running.set()
+        try:
+            with on_stop_signals(self._on_signal):
+                self._serve(max_jobs)
+        finally:
+            self._signals = 0
+            self._stopping.clear()
+            self._running.clear()
+
+    def stop(self) -> None:
+        """Ends `start` after the running job; from any thread, a handler, or a signal handler."""
+        self._stopping.set()
+        if self._claimer is not None:
+            self._claimer.wake()
+
+    def is_running(self) -> bool:
+        return self._running.is_set()
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _serve(self, max_jobs: int | None) -> None:
+        lease_ms = round(self.lease * 1000)
+        types = [] if self.catch_all else sorted(self._handlers)
+        policy = RetryPolicy(self.max_retries, self.retry_delay, self.backoff)
+        claimer = Claimer(self.job_queue, self.name, types, lease_ms, self.poll_interval)
+        heartbeat = Heartbeat(self.job_queue, self.name, types, lease_ms, self.max_retries)
+        self._executor = Executor(self.job_queue, self._handlers, policy)
+        self._claimer = claimer
+        log.info("worker %s serves %s", self.name, ", ".join(types) or "every type")
+        heartbeat.beat()
+        try:
+            with heartbeat:
+                done = _Loop(self, claimer, heartbeat, self._executor).run(max_jobs)
+        finally:
+            self._claimer = None
+            claimer.close()
+        log.info("worker %s stopped after %d attempts", self.name, done)
+
+    def _on_signal(self, number: int) -> None:
+        self._signals += 1
+        log.info("%s: worker %s stops", signal.Signals(number).name, self.name)
+        self.stop()
+        if self._signals > 1 and self._executor.in_handler:
+            raise GiveUp
+
+
+class _Loop:
+    """One run of a worker: what it holds, and what it has still to report."""
+
+    def __init__(
+        self, worker: JobWorker, claimer: Claimer, heartbeat: Heartbeat, executor: Executor
+    ) -> None:
+        self._worker = worker
+        self._claimer = claimer
+        self._heartbeat = heartbeat
+        self._executor = executor
+        self._stopping = worker._stopping
+        self._outcomes: list[Outcome] = []  # ended, and not yet known to be reported
+        self._faults = 0  # in a row
+
+    def run(self, max_jobs: int | None) -> int:
+        done = 0
+        try:
+            while not self._stopping.is_set() and (max_jobs is None or done < max_jobs):
+                for claimed in self._next():
+                    self._outcomes.append(self._executor.run(claimed))
+                    done += 1
+                if max_jobs is not None and done >= max_jobs:
+                    break
+        except GiveUp:
+            log.warning("worker %s gives up its running job", self._worker.name)
+        self._farewell()
+        return done
+
+    def _next(self) -> Sequence[Claimed]:
+        """Reports what has ended and gets what is next; [] when there is nothing, or no server."""
+        try:
+            # After a fault the outcomes go alone: a claim whose reply was lost is found by park.
+            jobs = self._report(want=0 if self._faults else 1) if self._outcomes else []
+            if not jobs and not self._outcomes and not self._stopping.is_set():
+                jobs = self._claimer.next_jobs(want=1)
+        except QueueUnavailableError as error:
+            self._wait_for_server(error)
+            return []
+        if self._faults:
+            log.info("worker %s is connected again", self._worker.name)
+            self._faults = 0
+        self._heartbeat.hold(jobs)
+        return jobs
+
+    def _report(self, want: int) -> list[Claimed]:
+        endings, jobs = self._claimer.turn(self._outcomes, want)
+        for outcome, ending in zip(self._outcomes, endings):
+            if not ending.accepted:
+                log.warning("job %s: this attempt's outcome came too late (%s)", outcome.job_id, ending.value)
+            elif ending is Ending.RETRYING:
+                log.info("job %s will be tried again", outcome.job_id)
+        self._heartbeat.let_go([outcome.job_id for outcome in self._outcomes])
+        self._outcomes = []
+        return jobs
+
+    def _wait_for_server(self, error: Exception) -> None:
+        self._faults += 1
+        if self._faults == 1:
+            log.warning("worker %s has lost its server, and tries again: %s", self._worker.name, error)
+        self._stopping.wait(pause_before(self._faults, _LONGEST_PAUSE))
+
+    def _farewell(self) -> None:
+        """Reports the last outcomes and gives everything else back. When the server stays away,
+        the leases see to it."""
+        for attempt in range(1, _FAREWELL_TRIES + 1):
+            try:
+                if self._outcomes:
+                    self._report(want=0)
+                if given_back := self._claimer.leave():
+                    log.info("worker %s gave back %d jobs", self._worker.name, len(given_back))
+                return
+            except JobQueueError as error:
+                log.warning("worker %s can't say goodbye: %s", self._worker.name, error)
+                threading.Event().wait(pause_before(attempt))
+
+
+def _redis_queue(queue: BaseJobQueue | None) -> RedisJobQueue:
+    if queue is None:
+        from ..default import get_job_queue
+
+        queue = get_job_queue()
+    if not isinstance(queue, RedisJobQueue):
+        raise InvalidTypeError(f"job_queue: JobWorker needs a RedisJobQueue, got {type(queue).__name__}")
+    return queue

@@ -1,0 +1,1 @@
+"""The documented import path: `from faciliter_lib.jobs import submit_job`."""

@@ -1,0 +1,16 @@
+-- PURPOSE  Gives a worker what stands in its own lists and what it doesn't know of: after a wake-up, and after any connection fault.
+-- KEYS     tag
+-- ARGV     worker, lease_ms, known...
+--          known = ids that the worker holds already
+-- RETURNS  {now, {job_id, token, record}...}
+-- MOVES    PENDING (handed over) -> PROCESSING: inbox -> processing list; a job already PROCESSING by this worker keeps its attempt
+-- AGAIN    returns the same jobs
+-- COST     O(length of the worker's own lists)
+-- include: clock, start, hold, finish
+
+local worker, lease_ms = unpack(ARGV, 1, 2)
+local jobs = {}
+hold.unpark(worker)
+hold.adopt(worker, tonumber(lease_ms), start.list_from(3), jobs)
+finish.flush()
+return { NOW, jobs }

@@ -1,0 +1,15 @@
+-- PURPOSE  Gives a worker up to `want` waiting jobs, fairly between companies.
+-- KEYS     tag
+-- ARGV     worker, lease_ms, want, types...
+--          no types = any type
+-- RETURNS  {now, {job_id, token, record}...}; the record is as it was before this attempt
+-- MOVES    PENDING -> PROCESSING: lane -> processing list and leases; PENDING -> CANCELLED when its ttl has passed
+-- AGAIN    claims more: never re-sent by the client; adopt finds what a lost reply named
+-- COST     O(want * log n)
+-- include: clock, start, finish
+
+local worker, lease_ms, want = unpack(ARGV, 1, 3)
+local jobs = {}
+start.claim(worker, tonumber(lease_ms), tonumber(want), start.list_from(4), jobs)
+finish.flush()
+return { NOW, jobs }

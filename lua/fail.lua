@@ -1,0 +1,19 @@
+-- PURPOSE  Ends an attempt badly: the job is tried again while retries are left, else it is a dead letter.
+-- KEYS     tag
+-- ARGV     job_id, token, op, error, traceback, retry_delay_ms, max_retries
+--          token = the attempt's, '' from outside a handler; op = names this call; max_retries = when the record has none of its own, '-1' = never again
+-- RETURNS  'retrying', 'failed', 'already' (by this very call or attempt), or a refusal: 'missing', 'finished', 'stale'
+-- MOVES    PROCESSING -> PENDING: processing list and leases -> scheduled, or a lane when the delay is 0; PROCESSING -> FAILED: -> failed; PENDING -> FAILED (outside only)
+-- AGAIN    'already'
+-- COST     O(log n)
+-- include: record, finish
+
+local job_id, token, op, error, traceback, retry_delay_ms, max_retries = unpack(ARGV)
+local job = record.read(job_id)
+local refusal = finish.refusal(job, token, op)
+if refusal then return refusal end
+max_retries = tonumber(max_retries)
+if max_retries < 0 then job.max_retries = max_retries end
+local word = finish.fail(job, op, error, traceback, tonumber(retry_delay_ms), max_retries)
+finish.flush()
+return word

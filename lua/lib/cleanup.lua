@@ -1,0 +1,76 @@
+-- include: keys, clock, batch, record, index, expiry, finish
+-- Ends of records: a PENDING job whose ttl passed is CANCELLED, a finished one is purged.
+
+local cleanup = {}
+
+local STATUSES = { 'pending', 'processing', 'completed', 'failed', 'cancelled' }
+
+local function purge(job)
+  redis.call('DEL', keys.job(job.id))
+  redis.call('ZREM', keys.finished(job.status), job.id)
+  index.remove(job)
+end
+
+-- Handles one job of a due chunk; returns when to look at it again, nil when it is gone.
+local function visit(id, counts)
+  local job = record.read(id)
+  if not job then return nil end
+  if job.status == 'processing' then return NOW + job.ttl_ms end
+  if job.expires_at > NOW then return math.min(job.expires_at, NOW + job.ttl_ms) end
+  if job.status == 'pending' then
+    finish.expire(job)
+    counts.expired = counts.expired + 1
+    return NOW + job.ttl_ms
+  end
+  purge(job)
+  counts.purged = counts.purged + 1
+  return nil
+end
+
+local function visit_chunk(chunk, counts)
+  local low, high = expiry.seqs_of(chunk)
+  local next_visit
+  for _, status in ipairs(STATUSES) do
+    for _, id in ipairs(index.between(status, low, high)) do
+      local at = visit(id, counts)
+      if at and (not next_visit or at < next_visit) then next_visit = at end
+    end
+  end
+  if next_visit then
+    redis.call('ZADD', keys.expiry, next_visit, chunk)
+  else
+    redis.call('ZREM', keys.expiry, chunk)
+  end
+end
+
+-- Looks into the chunks that are due, about `limit` jobs. Returns {purged, expired}.
+function cleanup.expired(limit)
+  local chunks = math.max(1, math.floor(limit / expiry.chunk_size()))
+  local counts = { purged = 0, expired = 0 }
+  for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', keys.expiry, '-inf', NOW, 'LIMIT', 0, chunks)) do
+    visit_chunk(tonumber(chunk), counts)
+  end
+  finish.flush()
+  return counts
+end
+
+-- Purges up to `limit` jobs that finished at or before `cutoff` (ms). Returns their number.
+function cleanup.finished_before(cutoff, limit)
+  local purged = 0
+  for _, status in ipairs({ 'completed', 'failed', 'cancelled' }) do
+    local ids = redis.call('ZRANGEBYSCORE', keys.finished(status), '-inf', cutoff,
+      'LIMIT', 0, limit - purged)
+    for _, id in ipairs(ids) do
+      local job = record.read(id)
+      if job then
+        purge(job)
+      else
+        redis.call('ZREM', keys.finished(status), id)
+      end
+    end
+    purged = purged + #ids
+    if purged >= limit then break end
+  end
+  finish.flush()
+  return purged
+end

@@ -1,0 +1,36 @@
+-- include: keys, clock, batch, record, start
+-- What a worker finds in its own lists: jobs handed to it, and jobs that it claimed in a call whose
+-- reply was lost.
+
+local hold = {}
+
+local PER_CALL = 1000
+
+-- The worker doesn't wait on its inbox any more: nobody may hand it a job.
+function hold.unpark(worker) redis.call('ZREM', keys.parked, worker) end
+
+local function take_over(id, worker, lease_ms)
+  local job, flat = record.read_whole(id)
+  if not (job and record.is_live(job) and job.worker == worker) then
+    redis.call('LREM', keys.processing(worker), 1, id) -- taken back from this worker meanwhile
+    return nil
+  end
+  if job.status == 'pending' then return start.attempt(job, flat, worker, lease_ms, true) end
+  batch.zadd(keys.leases, NOW + lease_ms, id)
+  return { id, record.token(job), flat }
+end
+
+-- Adds to `jobs` what stands in the worker's lists and isn't among the ids in `known`.
+function hold.adopt(worker, lease_ms, known, jobs)
+  local inbox, processing = keys.inbox(worker), keys.processing(worker)
+  for _ = 1, redis.call('LLEN', inbox) do
+    redis.call('LMOVE', inbox, processing, 'LEFT', 'RIGHT')
+  end
+  local is_known = {}
+  for _, id in ipairs(known) do is_known[id] = true end
+  for _, id in ipairs(redis.call('LRANGE', processing, 0, PER_CALL - 1)) do
+    if not is_known[id] then
+      jobs[#jobs + 1] = take_over(id, worker, lease_ms)
+    end
+  end
+end

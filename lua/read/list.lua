@@ -1,0 +1,27 @@
+-- PURPOSE  A page of jobs, newest first, with any mix of filters.
+-- KEYS     tag
+-- ARGV     company, user, before_seq, limit, statuses...
+--          '' = any company, any user, from the newest on
+-- RETURNS  {job_id, record}...
+-- MOVES    nothing
+-- COST     O(statuses * (log n + limit))
+-- include: keys, index
+
+local company, user, before_seq, limit = unpack(ARGV, 1, 4)
+limit = tonumber(limit)
+local key, before = index.key_for(company, user), tonumber(before_seq ~= '' and before_seq or 1e13)
+
+local found = {}
+for i = 5, #ARGV do
+  local page = index.newest(key, ARGV[i], before, limit)
+  for j = 1, #page, 2 do
+    found[#found + 1] = { id = page[j], seq = index.seq_of(page[j + 1], ARGV[i]) }
+  end
+end
+table.sort(found, function(a, b) return a.seq > b.seq end)
+
+local jobs = {}
+for i = 1, math.min(limit, #found) do
+  jobs[i] = { found[i].id, redis.call('HGETALL', keys.job(found[i].id)) }
+end
+return jobs

@@ -1,0 +1,11 @@
+-- PURPOSE  Takes jobs back from workers that don't hold them any more.
+-- KEYS     tag
+-- ARGV     limit
+-- RETURNS  how many leases had passed
+-- MOVES    PROCESSING -> PENDING: leases and processing list -> inbox or lane; PROCESSING -> FAILED ("worker lost") when no retries are left; PENDING stays: inbox -> inbox or lane
+-- AGAIN    recovers what is lost then
+-- COST     O(limit * (log n + length of the dead worker's lists))
+-- include: recover
+
+local limit = unpack(ARGV)
+return recover.lost(tonumber(limit))

@@ -1,0 +1,27 @@
+-- PURPOSE  Gives a dead letter (or a cancelled job) a new life, with all its retries.
+-- KEYS     tag
+-- ARGV     job_id, op
+--          op = names this call
+-- RETURNS  'pending', 'already' (by this very call), or a refusal: 'missing', 'unfinished', 'finished' (it completed)
+-- MOVES    FAILED -> PENDING: failed -> inbox or lane; CANCELLED -> PENDING: cancelled -> inbox or lane
+-- AGAIN    'already'
+-- COST     O(log n)
+-- include: keys, clock, record, index, handoff
+
+local job_id, op = unpack(ARGV)
+local job = record.read(job_id)
+if not job then return 'missing' end
+if job.last_op == op then return 'already' end
+if record.is_live(job) then return 'unfinished' end
+if job.status == 'completed' then return 'finished' end
+
+redis.call('ZREM', keys.finished(job.status), job_id)
+redis.call('HDEL', keys.job(job_id), 'worker', 'error', 'traceback', 'finished_at', 'retries',
+  'losses', 'progress', 'progress_message', 'due_at')
+redis.call('HSET', keys.job(job_id), 'status', 'pending', 'last_op', op, 'updated_at', NOW,
+  'expires_at', NOW + job.ttl_ms)
+job.worker = ''
+index.set(job, 'pending')
+handoff.offer(job)
+handoff.flush()
+return 'pending'
