@@ -42,8 +42,7 @@ def pack(value: Any, field: str, limit: int) -> bytes:
         raise NotSerialisableError(f"{path}: {reason}") from None
     if len(packed) > limit:
         raise PayloadTooLargeError(
-            f"{field}: {len(packed):,} bytes packed, the limit is {limit:,} "
-            f"(JobConfig.max_payload_bytes)"
+            f"{field}: {len(packed):,} bytes packed, the limit is {limit:,} (JobConfig.max_payload_bytes)"
         )
     return packed
 

@@ -64,9 +64,7 @@ def _from_environment() -> RedisJobQueue:
         return create_job_queue()
     except QueueUnavailableError as error:
         if not is_configured():
-            error.args = (
-                f"{error}. Set JOB_QUEUE_URL to your server, or to embedded:// for one of our own",
-            )
+            error.args = (f"{error}. Set JOB_QUEUE_URL to your server, or to embedded:// for one of our own",)
         raise
 
 

@@ -39,9 +39,7 @@ class RedisJobQueue(BaseJobQueue):
     def __init__(self, config: JobConfig | None = None) -> None:
         super().__init__(config)
         if self.config.embedded is not None:
-            raise ConfigError(
-                "embedded://: use create_job_queue(config=...), which starts the server"
-            )
+            raise ConfigError("embedded://: use create_job_queue(config=...), which starts the server")
         self.tag = keys.tag(self.config.prefix, self.config.shard)
         self.transport = Transport(self.config)
         self._worker = f"{socket.gethostname()}:{os.getpid()}:client-{os.urandom(4).hex()}"
@@ -308,9 +306,7 @@ class RedisJobQueue(BaseJobQueue):
         age = validate.milliseconds(older_than_seconds, "older_than_seconds")
         deleted = 0
         while True:
-            done = self.transport.run(
-                scripts.cleanup(self.tag, limit=_CLEANUP_BATCH, finished_before_ms=age)
-            )
+            done = self.transport.run(scripts.cleanup(self.tag, limit=_CLEANUP_BATCH, finished_before_ms=age))
             deleted += done.aged + done.purged
             if done.aged < _CLEANUP_BATCH and done.purged + done.expired == 0:
                 return deleted

@@ -77,9 +77,12 @@ class Transport:
     def _send(self, call: Call[Any]) -> Any:
         script = self._scripts.get(call.script)
         if script is None:
-            script = self.client.register_script(composed(call.script).text)
+            script = self.client.register_script(self._text_of(call.script))
             self._scripts[call.script] = script
         return script(keys=[call.tag], args=call.args)
+
+    def _text_of(self, script: str) -> str:
+        return composed(script).text
 
     def _with_resends(self, send: Any, may_resend: bool, script: str | None) -> Any:
         attempt = 0

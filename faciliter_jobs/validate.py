@@ -146,7 +146,9 @@ def new_job(spec: JobSpec, config: JobConfig) -> NewJob:
         input=None if input_data is None else codec.pack(input_data, "input_data", limit),
         metadata=None if metadata is None else codec.pack(metadata, "metadata", limit),
         ttl_ms=config.default_ttl * 1000 if spec.ttl is None else milliseconds(spec.ttl, "ttl", low=0.001),
-        max_retries=None if spec.max_retries is None else integer(spec.max_retries, "max_retries", 0, MAX_RETRIES),
+        max_retries=None
+        if spec.max_retries is None
+        else integer(spec.max_retries, "max_retries", 0, MAX_RETRIES),
         retry_delay_ms=None if spec.retry_delay is None else milliseconds(spec.retry_delay, "retry_delay"),
         delay_ms=None if spec.delay is None else milliseconds(spec.delay, "delay"),
         run_at_ms=None if spec.run_at is None else _run_at_ms(spec.run_at),

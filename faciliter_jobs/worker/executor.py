@@ -82,7 +82,11 @@ class Executor:
         """A failure that another attempt would only repeat."""
         log.error("job %s (%s): %s", claimed.job_id, claimed.job_type, message)
         return Outcome(
-            claimed.job_id, claimed.token, "failed", validate.clip(message, validate.MAX_TEXT_BYTES), max_retries=-1
+            claimed.job_id,
+            claimed.token,
+            "failed",
+            validate.clip(message, validate.MAX_TEXT_BYTES),
+            max_retries=-1,
         )
 
     def _retry_delay_ms(self, claimed: Claimed) -> int:

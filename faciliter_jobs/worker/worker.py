@@ -145,9 +145,7 @@ class JobWorker:
 class _Loop:
     """One run of a worker: what it holds, and what it has still to report."""
 
-    def __init__(
-        self, worker: JobWorker, claimer: Claimer, heartbeat: Heartbeat, executor: Executor
-    ) -> None:
+    def __init__(self, worker: JobWorker, claimer: Claimer, heartbeat: Heartbeat, executor: Executor) -> None:
         self._worker = worker
         self._claimer = claimer
         self._heartbeat = heartbeat

