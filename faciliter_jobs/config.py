@@ -184,9 +184,8 @@ def _fields_of_url(url: str, name: str) -> dict[str, Any]:
             raise ConfigError(f"{name}: unix:// needs the path of a socket")
         return {**values, "unix_socket": path}
     if parts.scheme not in ("redis", "rediss"):
-        raise ConfigError(
-            f"{name}: expected redis://, rediss://, unix:// or embedded://, got {parts.scheme or 'no scheme'!r}"
-        )
+        scheme = parts.scheme or "no scheme"
+        raise ConfigError(f"{name}: expected redis://, rediss://, unix:// or embedded://, got {scheme!r}")
     return {**values, **_network_fields(parts, query, name)}
 
 

@@ -101,7 +101,8 @@ def ensure_server(directory: str | Path | None = None) -> Path:
         if not _answers(socket):
             _start(find_binary(), home, socket)
             log.warning(
-                "embedded server at unix://%s, data in %s; set JOB_QUEUE_URL=redis://host:port/db to use a real one",
+                "embedded server at unix://%s, data in %s; to use a real one set "
+                "JOB_QUEUE_URL=redis://host:port/db",
                 socket,
                 home,
             )

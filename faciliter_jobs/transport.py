@@ -46,7 +46,7 @@ class Transport:
 
     def __init__(self, config: JobConfig) -> None:
         self.config = config
-        self._pool = redis.BlockingConnectionPool(
+        self._pool: Any = redis.BlockingConnectionPool(  # type: ignore[no-untyped-call]
             connection_class=_connection_class(config),
             max_connections=config.max_connections,
             timeout=max(1, int(config.socket_timeout)),

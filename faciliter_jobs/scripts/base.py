@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 R = TypeVar("R")
 
-Arg = str | bytes | int | float
+Arg = str | bytes | int | float  # what redis-py sends as an argument
 
 
 @dataclass(slots=True)

@@ -77,7 +77,7 @@ def park(
         wait_ms = reply[1]
         return Parked(_jobs(reply[2], worker, reply[0]), None if wait_ms < 0 else wait_ms)
 
-    args = [worker, lease_ms, park_ms, want, tend_limit, len(types), *types, *known]
+    args: list[Arg] = [worker, lease_ms, park_ms, want, tend_limit, len(types), *types, *known]
     return Call("park", tag, args, parse, resend=False)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from .base import Call
+from .base import Arg, Call
 
 
 class Ending(Enum):
@@ -56,7 +56,7 @@ def fail(
     retry_delay_ms: int,
     max_retries: int,
 ) -> Call[Ending]:
-    args = [job_id, token, op, error, traceback, retry_delay_ms, max_retries]
+    args: list[Arg] = [job_id, token, op, error, traceback, retry_delay_ms, max_retries]
     return Call("fail", tag, args, ending_of)
 
 

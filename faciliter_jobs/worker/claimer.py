@@ -6,9 +6,9 @@ import os
 import select
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from redis import exceptions as redis_errors
-from redis.connection import AbstractConnection
 
 from .. import keys, scripts
 from ..errors import QueueTimeoutError
@@ -32,7 +32,7 @@ class Claimer:
         self._lease_ms = lease_ms
         self._poll_interval = poll_interval
         self._tended_at = 0.0
-        self._inbox: AbstractConnection | None = None
+        self._inbox: Any = None  # redis-py's connection; its methods are untyped
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
 
@@ -128,10 +128,10 @@ class Claimer:
             self._drop_inbox()
             raise
 
-    def _readable(self, connection: AbstractConnection, timeout: float) -> bool:
+    def _readable(self, connection: Any, timeout: float) -> bool:
         """False when woken: then the connection is dropped with its BLMOVE."""
         poll = select.poll()
-        poll.register(connection._sock.fileno(), select.POLLIN)  # type: ignore[union-attr]
+        poll.register(connection._sock.fileno(), select.POLLIN)
         poll.register(self._wake_read, select.POLLIN)
         ready = {fd for fd, _ in poll.poll(timeout * 1000)}
         if self._wake_read in ready:
