@@ -37,7 +37,10 @@ def pack(value: Any, field: str, limit: int) -> bytes:
     """
     try:
         packed: bytes = msgpack.packb(value, default=_default, datetime=True)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        # Some values pack but can't be read back (a tuple as a key, 600 levels): refused here, and
+        # not found out by the worker.
+        msgpack.unpackb(packed, timestamp=0, strict_map_key=False)
+    except (TypeError, ValueError, OverflowError, RecursionError, msgpack.UnpackException) as error:
         path, reason = _find_offender(value, field) or (field, str(error))
         raise NotSerialisableError(f"{path}: {reason}") from None
     if len(packed) > limit:
@@ -52,7 +55,8 @@ def unpack(data: bytes, field: str = "value") -> Any:
     try:
         return msgpack.unpackb(data, ext_hook=_ext_hook, timestamp=3, strict_map_key=False)
     except Exception as error:  # msgpack raises many kinds for bad bytes
-        raise UndecodableError(f"{field}: can't be decoded: {error or type(error).__name__}") from error
+        reason = str(error) or type(error).__name__
+        raise UndecodableError(f"{field}: can't be decoded: {reason}") from error
 
 
 def _key_path(path: str, key: Any) -> str:

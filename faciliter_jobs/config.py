@@ -59,8 +59,12 @@ class JobConfig:
             raise ConfigError(f"socket_timeout: expected seconds, got {self.socket_timeout!r}")
         if not 0 < self.socket_timeout <= 3600:
             raise ConfigError(f"socket_timeout: {self.socket_timeout} is outside 0..3600 seconds")
-        if not isinstance(self.prefix, str) or len(self.prefix.encode()) > 256:
-            raise ConfigError("prefix: expected a string of at most 256 bytes")
+        if not isinstance(self.prefix, str):
+            raise ConfigError(f"prefix: expected a string, got {self.prefix!r}")
+        if len(self.prefix.encode("utf-8", "replace")) > 256:
+            raise ConfigError("prefix: longer than 256 bytes")
+        if any("\ud800" <= c <= "\udfff" for c in self.prefix):
+            raise ConfigError("prefix: text with lone surrogates is not UTF-8")
         if not self.prefix:
             raise ConfigError("prefix: must not be empty")
         if any(c in self.prefix for c in _FORBIDDEN_IN_PREFIX):
@@ -75,7 +79,8 @@ class JobConfig:
             return f"embedded://{self.embedded}"
         if self.unix_socket:
             return f"unix://{self.unix_socket}?db={self.db}"
-        return f"{'rediss' if self.ssl else 'redis'}://{self.host}:{self.port}/{self.db}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'rediss' if self.ssl else 'redis'}://{host}:{self.port}/{self.db}"
 
     @classmethod
     def from_url(cls, url: str, **overrides: Any) -> JobConfig:
@@ -94,18 +99,16 @@ class JobConfig:
         variable, when one is malformed.
         """
         env = os.environ if env is None else env
-        location = _location_from_env(env)
-        return cls(
-            **location,
-            **_given(
-                prefix=_read(env, "PREFIX", str),
-                default_ttl=_read(env, "TTL", int),
-                max_connections=_read(env, "MAX_CONNECTIONS", int),
-                retry_on_timeout=_read(env, "RETRY_ON_TIMEOUT", _boolean),
-                socket_timeout=_read(env, "SOCKET_TIMEOUT", _number),
-                max_payload_bytes=_read(env, "MAX_PAYLOAD_BYTES", int),
-            ),
-        )
+        values, variables = _location_from_env(env)
+        for field_name, name, convert in _SETTINGS:
+            _take(env, name, convert, field_name, values, variables)
+        try:
+            return cls(**values)
+        except ConfigError as error:  # it names the field; here the variable is what its reader knows
+            field_name, _, text = str(error).partition(":")
+            variable = variables.get(field_name, field_name)
+            detail = f"{field_name}:{text}" if variable.endswith("_URL") else text.strip()
+            raise ConfigError(f"{variable}: {detail}") from None
 
     def with_socket(self, path: str) -> JobConfig:
         """The same queue on the server behind a unix socket."""
@@ -143,31 +146,62 @@ def _convert(name: str, text: str, convert: Callable[[str], T]) -> T:
         raise ConfigError(f"{name}: expected {kind}, got {text!r}") from None
 
 
-def _read(env: Mapping[str, str], name: str, convert: Callable[[str], T], *starts: str) -> T | None:
-    for start in starts or ("JOB_QUEUE", "REDIS"):
-        if text := env.get(f"{start}_{name}"):
-            return _convert(f"{start}_{name}", text, convert)
-    return None
+_PARTS: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
+    ("host", "HOST", str),
+    ("port", "PORT", int),
+    ("db", "DB", int),
+    ("username", "USERNAME", str),
+    ("password", "PASSWORD", str),
+)
+_SETTINGS: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
+    ("prefix", "PREFIX", str),
+    ("default_ttl", "TTL", int),
+    ("max_connections", "MAX_CONNECTIONS", int),
+    ("retry_on_timeout", "RETRY_ON_TIMEOUT", _boolean),
+    ("socket_timeout", "SOCKET_TIMEOUT", _number),
+    ("max_payload_bytes", "MAX_PAYLOAD_BYTES", int),
+)
 
 
-def _location_from_env(env: Mapping[str, str]) -> dict[str, Any]:
-    """JOB_QUEUE_URL, else JOB_QUEUE_HOST and its kin, else REDIS_URL, else REDIS_HOST and its kin."""
-    if url := env.get("JOB_QUEUE_URL"):
-        return _fields_of_url(url, "JOB_QUEUE_URL")
-    own = any(env.get(f"JOB_QUEUE_{name}") for name in ("HOST", "PORT"))
-    from_url = {} if own or not env.get("REDIS_URL") else _fields_of_url(env["REDIS_URL"], "REDIS_URL")
-    from_parts = _given(
-        host=_read(env, "HOST", str),
-        port=_read(env, "PORT", int),
-        db=_read(env, "DB", int),
-        username=_read(env, "USERNAME", str),
-        password=_read(env, "PASSWORD", str),
-    )
-    return {**from_parts, **from_url}
+def _take(
+    env: Mapping[str, str],
+    name: str,
+    convert: Callable[[str], Any],
+    field_name: str,
+    values: dict[str, Any],
+    variables: dict[str, str],
+) -> None:
+    """Sets the field from the first of its variables that is set, and notes which that was."""
+    for variable in (f"JOB_QUEUE_{name}", f"REDIS_{name}"):
+        if text := env.get(variable):
+            values[field_name] = _convert(variable, text, convert)
+            variables[field_name] = variable
+            return
+
+
+def _location_from_env(env: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """JOB_QUEUE_URL, else JOB_QUEUE_HOST or _PORT with the other parts, else REDIS_URL, else the
+    parts; what a URL leaves open comes from the parts. Also says which variable set which field."""
+    values: dict[str, Any] = {}
+    variables: dict[str, str] = {}
+    own_parts = any(env.get(f"JOB_QUEUE_{name}") for name in ("HOST", "PORT"))
+    url_variable = "JOB_QUEUE_URL" if env.get("JOB_QUEUE_URL") else "REDIS_URL"
+    if url_variable == "JOB_QUEUE_URL" or (env.get("REDIS_URL") and not own_parts):
+        values = _fields_of_url(env[url_variable], url_variable)
+        if url_variable == "JOB_QUEUE_URL":
+            return values, dict.fromkeys(values, url_variable)
+        variables = dict.fromkeys(values, url_variable)
+    for field_name, name, convert in _PARTS:
+        if field_name not in values or env.get(f"JOB_QUEUE_{name}"):
+            _take(env, name, convert, field_name, values, variables)
+    return values, variables
 
 
 def _fields_of_url(url: str, name: str) -> dict[str, Any]:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its text may hold the password
+        raise ConfigError(f"{name}: not a URL that can be read") from None
     query = dict(parse_qsl(parts.query))
     values: dict[str, Any] = {}
     if parts.username:
@@ -202,6 +236,7 @@ def _network_fields(parts: Any, query: dict[str, str], name: str) -> dict[str, A
         if options.get("ssl_cert_reqs") == "none":
             options["ssl_cert_reqs"] = ssl_module.CERT_NONE  # type: ignore[assignment]
         if "ssl_check_hostname" in options:
-            options["ssl_check_hostname"] = _boolean(options["ssl_check_hostname"])  # type: ignore[assignment]
+            checked = _convert(f"{name}: ssl_check_hostname", options["ssl_check_hostname"], _boolean)
+            options["ssl_check_hostname"] = checked  # type: ignore[assignment]
         values.update(ssl=True, ssl_options=options)
     return values

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .base_queue import BaseJobQueue
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
     job_id: str
     token: str

@@ -23,18 +23,18 @@ class JobStatus(str, Enum):
 
 TERMINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
 
-# (from, to) -> the scripts that move a job so; None is "no record". A test holds the MOVES lines of
-# the Lua headers against this table.
+# (from, to) -> the scripts that move a job so; None is "no record". park, turn and tend do the work of
+# others besides, as their headers say. A test holds the MOVES lines of the Lua headers against this table.
 TRANSITIONS: dict[tuple[JobStatus | None, JobStatus | None], frozenset[str]] = {
     (None, JobStatus.PENDING): frozenset({"submit"}),
     (JobStatus.PENDING, JobStatus.PROCESSING): frozenset({"claim", "park", "adopt", "turn"}),
     (JobStatus.PENDING, JobStatus.COMPLETED): frozenset({"complete"}),
     (JobStatus.PENDING, JobStatus.FAILED): frozenset({"fail"}),
-    (JobStatus.PENDING, JobStatus.CANCELLED): frozenset({"cancel", "cleanup", "claim"}),
+    (JobStatus.PENDING, JobStatus.CANCELLED): frozenset({"cancel", "cleanup", "claim", "adopt"}),
     (JobStatus.PROCESSING, JobStatus.COMPLETED): frozenset({"complete"}),
     (JobStatus.PROCESSING, JobStatus.FAILED): frozenset({"fail", "recover"}),
     (JobStatus.PROCESSING, JobStatus.CANCELLED): frozenset({"cancel"}),
-    (JobStatus.PROCESSING, JobStatus.PENDING): frozenset({"fail", "recover", "leave"}),
+    (JobStatus.PROCESSING, JobStatus.PENDING): frozenset({"fail", "recover", "leave", "release"}),
     (JobStatus.FAILED, JobStatus.PENDING): frozenset({"retry"}),
     (JobStatus.CANCELLED, JobStatus.PENDING): frozenset({"retry"}),
     (JobStatus.COMPLETED, None): frozenset({"cleanup"}),

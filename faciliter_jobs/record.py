@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 from . import codec
@@ -13,6 +14,8 @@ from .job import Job, JobStatus
 
 Fields = dict[bytes, bytes]
 
+_PIECE = 64  # record.lua cuts short payloads into pieces of this size
+
 
 def fields_of(flat: Iterable[bytes]) -> Fields:
     """HGETALL's flat reply as a dict."""
@@ -20,11 +23,14 @@ def fields_of(flat: Iterable[bytes]) -> Fields:
     return dict(zip(pairs, pairs))
 
 
-def iso(ms: bytes | int | None) -> str | None:
+@lru_cache(maxsize=1024)  # the jobs of a batch share many of their times
+def iso(ms: int) -> str:
     """Milliseconds since 1970 as ISO 8601 in UTC."""
-    if ms is None:
-        return None
-    return datetime.fromtimestamp(int(ms) / 1000, timezone.utc).isoformat(timespec="milliseconds")
+    return datetime.fromtimestamp(ms / 1000, timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _iso(value: bytes | None) -> str | None:
+    return None if value is None else iso(int(value))
 
 
 def _text(value: bytes | None) -> str | None:
@@ -36,44 +42,68 @@ def _integer(value: bytes | None) -> int | None:
 
 
 def _metadata(fields: Fields) -> dict[str, Any] | None:
-    stored = fields.get(b"metadata")
-    metadata: dict[str, Any] = {} if stored is None else codec.unpack(stored, "metadata")
+    stored = _packed(fields, "metadata")
+    if stored is not None and not isinstance(stored, dict):
+        raise UndecodableError(f"metadata: expected a dict, found {type(stored).__name__}")
+    metadata: dict[str, Any] = stored or {}
     if b"retries" in fields:
         metadata["retry_count"] = int(fields[b"retries"])
-    if b"last_error" in fields:
-        metadata["last_error"] = _text(fields[b"last_error"])
+    failed = fields.get(b"error") if fields.get(b"status") == b"failed" else None
+    last_error = failed or fields.get(b"last_error")
+    if last_error is not None:
+        metadata["last_error"] = _text(last_error)
     return metadata or (None if stored is None else {})
 
 
 def _packed(fields: Fields, name: str) -> Any:
+    """A payload, which may be stored in pieces: `input`, `input1`, `input2`..."""
     stored = fields.get(name.encode())
-    return None if stored is None else codec.unpack(stored, name)
+    if stored is None:
+        return None
+    if len(stored) == _PIECE:
+        pieces = [stored]
+        while more := fields.get(b"%s%d" % (name.encode(), len(pieces))):
+            pieces.append(more)
+        stored = b"".join(pieces)
+    return codec.unpack(stored, name)
+
+
+def _progress(fields: Fields) -> int:
+    reached = int(fields.get(b"progress", 0))
+    return 100 if fields.get(b"status") == b"completed" else reached
+
+
+def _updated_at(fields: Fields) -> int:
+    times = (fields.get(name) for name in (b"updated_at", b"started_at", b"created_at"))
+    return max(int(t) for t in times if t is not None)
 
 
 def job_from_fields(job_id: str, fields: Fields) -> Job:
     """Raises UndecodableError when the record is damaged."""
     try:
         retry_delay_ms = _integer(fields.get(b"retry_delay_ms"))
+        status = JobStatus(fields[b"status"].decode())
+        updated_at = _updated_at(fields)
         return Job(
             job_id=job_id,
             job_type=fields[b"type"].decode(),
-            status=JobStatus(fields[b"status"].decode()),
-            created_at=iso(fields[b"created_at"]) or "",
-            updated_at=iso(fields[b"updated_at"]) or "",
+            status=status,
+            created_at=iso(int(fields[b"created_at"])),
+            updated_at=iso(updated_at),
             company_id=_text(fields.get(b"company")),
             user_id=_text(fields.get(b"user")),
             session_id=_text(fields.get(b"session")),
             input_data=_packed(fields, "input"),
-            progress=int(fields.get(b"progress", 0)),
+            progress=_progress(fields),
             progress_message=_text(fields.get(b"progress_message")),
             result=_packed(fields, "result"),
             error=_text(fields.get(b"error")),
             metadata=_metadata(fields),
-            attempt=int(fields.get(b"attempt", 0)),
+            attempt=int(fields.get(b"attempt", 0)) - int(fields.get(b"returned", 0)),
             worker=_text(fields.get(b"worker")),
-            due_at=iso(fields.get(b"due_at")),
-            started_at=iso(fields.get(b"started_at")),
-            finished_at=iso(fields.get(b"finished_at")),
+            due_at=_iso(fields.get(b"due_at")),
+            started_at=_iso(fields.get(b"started_at")),
+            finished_at=iso(updated_at) if status.is_terminal else None,
             traceback=_text(fields.get(b"traceback")),
             max_retries=_integer(fields.get(b"max_retries")),
             retry_delay=None if retry_delay_ms is None else retry_delay_ms / 1000,
@@ -107,8 +137,9 @@ def claimed_from_reply(entry: list[Any], worker: str, now: int) -> Claimed:
     fields = fields_of(entry[2])
     stamp = str(now).encode()
     if fields.get(b"status") == b"pending":
-        fields[b"updated_at"] = fields[b"started_at"] = stamp
-        fields[b"progress"] = b"0"
+        fields[b"started_at"] = stamp
+        fields.pop(b"progress", None)
+        fields.pop(b"progress_message", None)
     fields[b"status"] = b"processing"
     fields[b"attempt"] = token.rpartition(".")[2].encode()
     fields[b"worker"] = worker.encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from binascii import b2a_base64
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime
@@ -22,12 +23,17 @@ MAX_RETRIES = 10**6
 MAX_JOBS_PER_CALL = 10_000
 MAX_LIMIT = 10_000
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _SPEC_FIELDS = frozenset(f.name for f in fields(JobSpec))
 
 
 def new_job_id() -> str:
-    """80 random bits in hex: a billion jobs share one with a chance of 1 in 2 million."""
-    return os.urandom(10).hex()
+    """80 random bits as 14 characters: among a billion jobs, two share one with a chance of 1 in 2
+    million. Never starts with a dash, which a command line would take for an option."""
+    while True:
+        job_id = b2a_base64(os.urandom(10), newline=False)[:14].translate(_URL_SAFE).decode()
+        if job_id[0] != "-":
+            return job_id
 
 
 def _string(value: Any, name: str, limit: int, *, control: bool) -> str:
@@ -63,7 +69,8 @@ def seconds(value: Any, name: str, *, low: float = 0.0, high: float = MAX_SECOND
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InvalidTypeError(f"{name}: expected seconds, got {type(value).__name__}")
     if not low <= value <= high:  # also false for nan
-        raise InvalidArgumentError(f"{name}: {value} is outside {low:g}..{high:g} seconds")
+        shown = value if isinstance(value, float) or abs(value) < 10**30 else "a number of that size"
+        raise InvalidArgumentError(f"{name}: {shown} is outside {low:g}..{high:g} seconds")
     return float(value)
 
 
@@ -75,7 +82,8 @@ def integer(value: Any, name: str, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidTypeError(f"{name}: expected an integer, got {type(value).__name__}")
     if not low <= value <= high:
-        raise InvalidArgumentError(f"{name}: {value} is outside {low}..{high}")
+        shown = value if abs(value) < 10**30 else "a number of that size"
+        raise InvalidArgumentError(f"{name}: {shown} is outside {low}..{high}")
     return value
 
 

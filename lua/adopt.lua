@@ -3,7 +3,7 @@
 -- ARGV     worker, lease_ms, known...
 --          known = ids that the worker holds already
 -- RETURNS  {now, {job_id, token, record}...}
--- MOVES    PENDING (handed over) -> PROCESSING: inbox -> processing list; a job already PROCESSING by this worker keeps its attempt
+-- MOVES    PENDING (handed over) -> PROCESSING: inbox -> processing list; a job already PROCESSING by this worker keeps its attempt; PENDING -> CANCELLED when its ttl has passed
 -- AGAIN    returns the same jobs
 -- COST     O(length of the worker's own lists)
 -- include: clock, start, hold, finish
@@ -11,6 +11,6 @@
 local worker, lease_ms = unpack(ARGV, 1, 2)
 local jobs = {}
 hold.unpark(worker)
-hold.adopt(worker, tonumber(lease_ms), start.list_from(3), jobs)
+hold.adopt(worker, start.deadline_after(lease_ms), start.list_from(3), jobs)
 finish.flush()
 return { NOW, jobs }

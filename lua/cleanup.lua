@@ -6,7 +6,7 @@
 -- MOVES    PENDING -> CANCELLED when its ttl has passed; COMPLETED, FAILED, CANCELLED -> (none): record and every index entry
 -- AGAIN    cleans what is due then
 -- COST     O(limit * log n)
--- include: clock, cleanup
+-- include: go_on, clock, cleanup
 
 local limit, finished_before_ms = unpack(ARGV)
 limit = tonumber(limit)

@@ -12,6 +12,6 @@ local job_id, token, op, result = unpack(ARGV)
 local job = record.read(job_id)
 local refusal = finish.refusal(job, token, op)
 if refusal then return refusal end
-local word = finish.complete(job, op, result)
+local word = finish.complete(job, token, op, result)
 finish.flush()
 return word

@@ -7,7 +7,7 @@
 -- MOVES    nothing
 -- AGAIN    renews again
 -- COST     O(held * log leases)
--- include: keys, clock, batch, record
+-- include: go_on, keys, clock, batch, record
 
 local worker, lease_ms, alive_ms, max_retries, info = unpack(ARGV, 1, 5)
 redis.call('ZADD', keys.workers, NOW + alive_ms, worker)

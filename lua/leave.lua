@@ -16,7 +16,7 @@ local function empty(list)
   for _, id in ipairs(redis.call('LRANGE', list, 0, PER_LIST - 1)) do
     local job = record.read(id)
     if job and record.is_live(job) and job.worker == worker then
-      finish.requeue(job, 'left:' .. record.token(job), 0)
+      finish.give_back(job, 'left')
       given_back[#given_back + 1] = id
     else
       redis.call('LREM', list, 1, id)

@@ -6,17 +6,18 @@
 -- MOVES    PENDING -> PROCESSING as claim and adopt do; else the worker into parked; and what promote, recover and cleanup move
 -- AGAIN    returns what the lost reply named, from the worker's own lists
 -- COST     O((want + tend_limit) * log n + types)
--- include: keys, clock, batch, start, hold, tend, promote, finish
+-- include: go_on, keys, clock, start, hold, tend, promote, finish
 
 local worker, lease_ms, park_ms, want, tend_limit, types_count = unpack(ARGV, 1, 6)
-lease_ms, park_ms, want, types_count = tonumber(lease_ms), tonumber(park_ms), tonumber(want), tonumber(types_count)
+park_ms, want, types_count = tonumber(park_ms), tonumber(want), tonumber(types_count)
+local deadline = start.deadline_after(lease_ms)
 local types = start.list_from(7, 6 + types_count)
 local jobs = {}
 
-tend.run(tonumber(tend_limit))
+if tonumber(tend_limit) > 0 then tend.run(tonumber(tend_limit)) end
 hold.unpark(worker)
-hold.adopt(worker, lease_ms, start.list_from(7 + types_count), jobs)
-local more_may_wait = start.claim(worker, lease_ms, want, types, jobs)
+hold.adopt(worker, deadline, start.list_from(7 + types_count), jobs)
+local more_may_wait = start.claim(worker, deadline, want, types, jobs)
 finish.flush()
 if #jobs > 0 or more_may_wait then return { NOW, 0, jobs } end
 
@@ -24,6 +25,10 @@ local parked_until = NOW + park_ms
 redis.call('ZADD', keys.parked, parked_until, worker)
 if types_count == 0 then types = { '' } end
 for _, job_type in ipairs(types) do
-  redis.call('ZADD', keys.parked_for(job_type), parked_until, worker)
+  local key = keys.parked_for(job_type)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. STAMP)
+  redis.call('ZADD', key, parked_until, worker)
+  -- It goes by itself when the last of its workers is gone.
+  if redis.call('PTTL', key) < park_ms then redis.call('PEXPIRE', key, park_ms) end
 end
 return { NOW, promote.wait_ms(), jobs }

@@ -6,7 +6,7 @@
 -- MOVES    nothing
 -- AGAIN    sets the same values
 -- COST     O(1)
--- include: keys, clock, record
+-- include: go_on, keys, clock, record
 
 local job_id, token, progress, message, backwards = unpack(ARGV)
 local job = record.read(job_id)

@@ -5,7 +5,7 @@
 -- MOVES    PENDING stays: scheduled -> inbox or lane
 -- AGAIN    promotes what is due then
 -- COST     O(limit * log n)
--- include: promote
+-- include: go_on, promote
 
 local limit = unpack(ARGV)
 local count = promote.due(tonumber(limit))

@@ -5,7 +5,7 @@
 -- MOVES    PROCESSING -> PENDING: leases and processing list -> inbox or lane; PROCESSING -> FAILED ("worker lost") when no retries are left; PENDING stays: inbox -> inbox or lane
 -- AGAIN    recovers what is lost then
 -- COST     O(limit * (log n + length of the dead worker's lists))
--- include: recover
+-- include: go_on, recover
 
 local limit = unpack(ARGV)
 return recover.lost(tonumber(limit))

@@ -6,21 +6,25 @@
 -- MOVES    FAILED -> PENDING: failed -> inbox or lane; CANCELLED -> PENDING: cancelled -> inbox or lane
 -- AGAIN    'already'
 -- COST     O(log n)
--- include: keys, clock, record, index, handoff
+-- include: keys, clock, record, index, handoff, finish
 
 local job_id, op = unpack(ARGV)
 local job = record.read(job_id)
 if not job then return 'missing' end
-if job.last_op == op then return 'already' end
+if finish.was_done_by(job, op) then return 'already' end
 if record.is_live(job) then return 'unfinished' end
 if job.status == 'completed' then return 'finished' end
 
 redis.call('ZREM', keys.finished(job.status), job_id)
-redis.call('HDEL', keys.job(job_id), 'worker', 'error', 'traceback', 'finished_at', 'retries',
-  'losses', 'progress', 'progress_message', 'due_at')
-redis.call('HSET', keys.job(job_id), 'status', 'pending', 'last_op', op, 'updated_at', NOW,
-  'expires_at', NOW + job.ttl_ms)
-job.worker = ''
+local reason = redis.call('HGET', keys.job(job_id), 'error')
+if job.status == 'failed' and reason then
+  redis.call('HSET', keys.job(job_id), 'last_error', reason)
+end
+redis.call('HDEL', keys.job(job_id), 'worker', 'error', 'traceback', 'retries', 'losses', 'progress',
+  'progress_message', 'due_at')
+redis.call('HSET', keys.job(job_id), 'status', 'pending', 'updated_at', NOW,
+  'last_op', finish.other(job, op))
+job.status, job.worker = 'pending', nil
 index.set(job, 'pending')
 handoff.offer(job)
 handoff.flush()

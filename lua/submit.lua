@@ -7,11 +7,9 @@
 -- MOVES    (none) -> PENDING: in a parked worker's inbox, a lane, or scheduled when due later
 -- AGAIN    an id that exists is left as it is
 -- COST     O(log n) a job
--- include: keys, clock, batch, index, expiry, handoff
+-- include: keys, clock, batch, record, index, homes, expiry, handoff
 
 local FIELDS = 13
-
-local function is_new(first) return redis.call('EXISTS', keys.job(ARGV[first])) == 0 end
 
 local function due_time(delay_ms, run_at_ms)
   if delay_ms ~= '' then return NOW + tonumber(delay_ms) end
@@ -19,39 +17,37 @@ local function due_time(delay_ms, run_at_ms)
   return NOW
 end
 
-local function write_record(first, seq, due_at)
-  local _, job_type, company, user, session, input, metadata, ttl_ms, max_retries, retry_delay_ms =
-    unpack(ARGV, first, first + 9)
-  local fields = {
-    'status', 'pending', 'type', job_type, 'seq', seq, 'created_at', NOW, 'updated_at', NOW,
-    'ttl_ms', ttl_ms, 'expires_at', math.max(NOW, due_at) + tonumber(ttl_ms),
-  }
-  local function given(name, value)
-    if value ~= '' then
-      fields[#fields + 1] = name
-      fields[#fields + 1] = value
-    end
-  end
-  given('company', company)
-  given('user', user)
-  given('session', session)
-  given('input', input)
-  given('metadata', metadata)
-  given('max_retries', max_retries)
-  given('retry_delay_ms', retry_delay_ms)
-  given('due_at', due_at > NOW and due_at or '')
-  if ARGV[first + 12] ~= '0' then given('priority', ARGV[first + 12]) end
-  redis.call('HSET', keys.job(ARGV[first]), unpack(fields))
+local function given(fields, name, value)
+  if value == '' then return end
+  local n = #fields
+  fields[n + 1], fields[n + 2] = name, value
 end
 
 local function add(first, seq)
-  local id, job_type, company, user = unpack(ARGV, first, first + 3)
-  local due_at = due_time(ARGV[first + 10], ARGV[first + 11])
-  write_record(first, seq, due_at)
+  local id, job_type, company, user, session, input, metadata, ttl_ms, max_retries, retry_delay_ms,
+    delay_ms, run_at_ms, priority = unpack(ARGV, first, first + 12)
+  local due_at = due_time(delay_ms, run_at_ms)
   local job = {
-    id = id, type = job_type, company = company, user = user, seq = seq,
-    priority = ARGV[first + 12],
+    id = id, type = job_type, seq = seq, priority = priority,
+    company = company ~= '' and company or nil, user = user ~= '' and user or nil,
   }
+  if job.user and homes.is_away(user, job.company) then job.away = '1' end
+
+  local fields = {
+    'status', 'pending', 'type', job_type, 'seq', seq, 'created_at', STAMP, 'ttl_ms', ttl_ms,
+  }
+  given(fields, 'company', company)
+  given(fields, 'user', user)
+  given(fields, 'away', job.away or '')
+  given(fields, 'session', session)
+  given(fields, 'max_retries', max_retries)
+  given(fields, 'retry_delay_ms', retry_delay_ms)
+  given(fields, 'due_at', due_at > NOW and due_at or '')
+  given(fields, 'priority', priority ~= '0' and priority or '')
+  record.add_payload(fields, 'input', input)
+  record.add_payload(fields, 'metadata', metadata)
+  redis.call('HSET', keys.job(id), unpack(fields))
+
   index.set(job, 'pending')
   if due_at > NOW then
     batch.zadd(keys.scheduled, due_at, id)
@@ -67,20 +63,20 @@ local function watch(first, seq)
   if not shortest[chunk] or ttl_ms < shortest[chunk] then shortest[chunk] = ttl_ms end
 end
 
-local new = {}
+local new, seen = {}, {}
 for first = 1, #ARGV, FIELDS do
-  if is_new(first) then new[#new + 1] = first end
+  local id = ARGV[first]
+  if not seen[id] and redis.call('EXISTS', keys.job(id)) == 0 then new[#new + 1] = first end
+  seen[id] = true
 end
 if #new == 0 then return 0 end
 
-local seq, added = redis.call('INCRBY', keys.seq, #new) - #new, 0
-for _, first in ipairs(new) do
-  if is_new(first) then -- an id may stand twice in one call
-    seq, added = seq + 1, added + 1
-    add(first, seq)
-    watch(first, seq)
-  end
+-- The first write: at maxmemory the server refuses it, and nothing has been done.
+local seq = redis.call('INCRBY', keys.seq, #new) - #new
+for i, first in ipairs(new) do
+  add(first, seq + i)
+  watch(first, seq + i)
 end
 for chunk, ttl_ms in pairs(shortest) do expiry.no_later(chunk, NOW + ttl_ms) end
 handoff.flush()
-return added
+return #new

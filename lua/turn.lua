@@ -1,35 +1,35 @@
 -- PURPOSE  A busy worker's turn: ends the attempts that it has finished, then claims up to `want` more jobs.
 -- KEYS     tag
--- ARGV     worker, lease_ms, want, tend_limit, types_count, types..., outcomes...
---          types_count 0 = any type; tend_limit 0 = no work for others this time
+-- ARGV     worker, lease_ms, want, types_count, types..., outcomes...
+--          types_count 0 = any type
 -- each     job_id, token, ending, payload, traceback, retry_delay_ms, max_retries
 --          ending 'completed' with the result (msgpack) as payload, or 'failed' with the error; the last three only matter for 'failed'
 -- RETURNS  {now, {word for each outcome, as complete and fail return}, {job_id, token, record}...}
 -- MOVES    as complete, fail and claim do
 -- AGAIN    the outcomes are "already"; it claims more, so the client sends it again with want = 0 only
--- COST     O((outcomes + want + tend_limit) * log n)
--- include: clock, record, start, finish, tend
+-- COST     O((outcomes + want) * log n)
+-- include: clock, record, start, finish
 
-local worker, lease_ms, want, tend_limit, types_count = unpack(ARGV, 1, 5)
-types_count = tonumber(types_count)
+local worker, lease_ms, want, types_count = unpack(ARGV, 1, 4)
+want, types_count = tonumber(want), tonumber(types_count)
 
 local function end_attempt(first)
   local job_id, token, ending, payload, traceback, retry_delay_ms, max_retries = unpack(ARGV, first, first + 6)
-  local job = record.read(job_id)
+  local job = record.read_held(job_id)
   local refusal = finish.refusal(job, token, token)
   if refusal then return refusal end
-  if ending == 'completed' then return finish.complete(job, token, payload) end
-  return finish.fail(job, token, payload, traceback, tonumber(retry_delay_ms), tonumber(max_retries))
+  if ending == 'completed' then return finish.complete(job, token, token, payload) end
+  job = record.read(job_id)
+  return finish.fail(job, token, token, payload, traceback, tonumber(retry_delay_ms), tonumber(max_retries))
 end
 
 local words = {}
-for first = 6 + types_count, #ARGV, 7 do words[#words + 1] = end_attempt(first) end
+for first = 5 + types_count, #ARGV, 7 do words[#words + 1] = end_attempt(first) end
 finish.flush()
-tend.run(tonumber(tend_limit))
 
 local jobs = {}
-if tonumber(want) > 0 then
-  start.claim(worker, tonumber(lease_ms), tonumber(want), start.list_from(6, 5 + types_count), jobs)
+if want > 0 then
+  start.claim(worker, start.deadline_after(lease_ms), want, start.list_from(5, 4 + types_count), jobs)
   finish.flush()
 end
 return { NOW, words, jobs }

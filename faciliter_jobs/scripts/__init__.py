@@ -8,7 +8,7 @@ from .base import Call
 from .claim import Outcome, Parked, Turned, adopt, claim, park, turn
 from .compose import composed
 from .finish import Ending, cancel, complete, fail, progress, retry
-from .lifecycle import Cleaned, cleanup, heartbeat, leave, promote, recover
+from .lifecycle import Cleaned, cleanup, heartbeat, leave, promote, recover, release, tend
 from .reads import Problem, Stats, WorkerInfo, check_jobs, check_members, list_jobs, stats
 from .submit import NewJob, submit
 
@@ -39,8 +39,10 @@ __all__ = [
     "progress",
     "promote",
     "recover",
+    "release",
     "retry",
     "stats",
     "submit",
+    "tend",
     "turn",
 ]

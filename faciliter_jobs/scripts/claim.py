@@ -94,13 +94,12 @@ def turn(
     worker: str,
     lease_ms: int,
     want: int,
-    tend_limit: int,
     types: Sequence[str],
     outcomes: Sequence[Outcome],
 ) -> Call[Turned]:
     def parse(reply: Any) -> Turned:
         return Turned([ending_of(w) for w in reply[1]], _jobs(reply[2], worker, reply[0]))
 
-    args: list[Arg] = [worker, lease_ms, want, tend_limit, len(types), *types]
+    args: list[Arg] = [worker, lease_ms, want, len(types), *types]
     args.extend(arg for outcome in outcomes for arg in outcome.args())
     return Call("turn", tag, args, parse, resend=want == 0)

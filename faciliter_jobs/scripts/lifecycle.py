@@ -1,4 +1,4 @@
-"""lua/heartbeat.lua, leave.lua, promote.lua, recover.lua, cleanup.lua: leases and time."""
+"""Leases and time: lua/heartbeat, leave, release, promote, recover, cleanup, tend."""
 
 from __future__ import annotations
 
@@ -43,6 +43,11 @@ def leave(tag: str, *, worker: str) -> Call[list[str]]:
     return Call("leave", tag, [worker], _ids)
 
 
+def release(tag: str, *, worker: str, held: Sequence[tuple[str, str]]) -> Call[list[str]]:
+    """The ids, among the (job_id, token) held, that were given back."""
+    return Call("release", tag, [worker, *(part for pair in held for part in pair)], _ids)
+
+
 def promote(tag: str, *, limit: int) -> Call[tuple[int, int | None]]:
     """How many became ready, and the milliseconds until the next does."""
 
@@ -55,6 +60,10 @@ def promote(tag: str, *, limit: int) -> Call[tuple[int, int | None]]:
 def recover(tag: str, *, limit: int) -> Call[int]:
     """How many leases had passed."""
     return Call("recover", tag, [limit], int)
+
+
+def tend(tag: str, *, limit: int) -> Call[None]:
+    return Call("tend", tag, [limit], lambda reply: None)
 
 
 def cleanup(tag: str, *, limit: int, finished_before_ms: int | None) -> Call[Cleaned]:

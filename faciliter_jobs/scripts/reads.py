@@ -73,7 +73,11 @@ def _worker_info(entry: list[Any]) -> WorkerInfo:
     try:
         info = json.loads(entry[2])
     except ValueError:
+        info = None
+    if not isinstance(info, dict):
         info = {}
+    if not isinstance(info.get("types", []), list):
+        del info["types"]
     return WorkerInfo(entry[0].decode("utf-8", "replace"), int(float(entry[1])), info)
 
 

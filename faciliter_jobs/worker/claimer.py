@@ -14,8 +14,8 @@ from .. import keys, scripts
 from ..errors import QueueTimeoutError
 from ..queue import RedisJobQueue
 from ..record import Claimed
-from ..scripts import Ending, Outcome
-from ..transport import translate
+from ..scripts import Call, Ending, Outcome, Turned
+from ..transport import Pending, translate
 
 _TEND_LIMIT = 100  # of due, lost and old jobs each that one call looks after for all
 _PARK_MARGIN_MS = 500
@@ -36,20 +36,31 @@ class Claimer:
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
 
-    def turn(self, outcomes: Sequence[Outcome], want: int) -> tuple[list[Ending], list[Claimed]]:
-        """Ends attempts and claims more in one call. When it raises, the outcomes may or may not
-        have been taken: give them again with want = 0."""
-        call = scripts.turn(
+    def begin_turn(self, outcomes: Sequence[Outcome], want: int) -> Pending[Turned]:
+        """Ends attempts and claims more in one call, whose reply is read later. When that fails, the
+        outcomes may or may not have been taken: `report` them again. Jobs that were claimed with a
+        lost reply stand in our own lists, where the next park finds them."""
+        self._tend_now_and_then()
+        return self._queue.transport.begin(self._turn(outcomes, want))
+
+    def report(self, outcomes: Sequence[Outcome]) -> list[Ending]:
+        """Ends attempts; safe to do twice."""
+        return self._queue.transport.run(self._turn(outcomes, 0)).endings
+
+    def release(self, jobs: Sequence[Claimed]) -> None:
+        """Gives jobs back that have not been started."""
+        held = [(claimed.job_id, claimed.token) for claimed in jobs]
+        self._queue.transport.run(scripts.release(self._queue.tag, worker=self._worker, held=held))
+
+    def _turn(self, outcomes: Sequence[Outcome], want: int) -> Call[Turned]:
+        return scripts.turn(
             self._queue.tag,
             worker=self._worker,
             lease_ms=self._lease_ms,
             want=want,
-            tend_limit=self._tend_limit(),
             types=self._rotated_types(),
             outcomes=outcomes,
         )
-        turned = self._queue.transport.run(call)
-        return turned.endings, turned.jobs
 
     def next_jobs(self, want: int) -> list[Claimed]:
         """What there is to do, waiting for at most one poll interval; [] when there is nothing."""
@@ -92,13 +103,12 @@ class Claimer:
         call = scripts.adopt(self._queue.tag, worker=self._worker, lease_ms=self._lease_ms, known=[])
         return self._queue.transport.run(call)
 
-    def _tend_limit(self) -> int:
-        """A busy worker looks after the others' jobs once per poll interval."""
+    def _tend_now_and_then(self) -> None:
+        """A busy worker looks after everyone's due, lost and old jobs once per poll interval."""
         now = time.monotonic()
-        if now - self._tended_at < self._poll_interval:
-            return 0
-        self._tended_at = now
-        return _TEND_LIMIT
+        if now - self._tended_at >= self._poll_interval:
+            self._tended_at = now
+            self._queue.transport.run(scripts.tend(self._queue.tag, limit=_TEND_LIMIT))
 
     def _rotated_types(self) -> list[str]:
         """Another type first each time, so that none waits for the others to be empty."""

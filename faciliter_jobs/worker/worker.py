@@ -7,27 +7,22 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from .. import retry, validate
 from ..base_queue import BaseJobQueue
-from ..errors import InvalidArgumentError, InvalidTypeError, JobQueueError, QueueUnavailableError
+from ..errors import InvalidArgumentError, InvalidTypeError, JobQueueError
 from ..handlers import FunctionHandler, JobHandler
 from ..job import Job
 from ..queue import RedisJobQueue
-from ..record import Claimed
-from ..scripts import Ending, Outcome
-from ..transport import pause_before
 from .claimer import Claimer
 from .executor import Executor, GiveUp, RetryPolicy
 from .heartbeat import Heartbeat
+from .loop import Loop
 from .signals import on_stop_signals
 
 log = logging.getLogger("faciliter_jobs.worker")
-
-_LONGEST_PAUSE = 15.0  # seconds between two tries to reach the server
-_FAREWELL_TRIES = 5
 
 
 class JobWorker:
@@ -128,7 +123,8 @@ class JobWorker:
         heartbeat.beat()
         try:
             with heartbeat:
-                done = _Loop(self, claimer, heartbeat, self._executor).run(max_jobs)
+                loop = Loop(self.name, claimer, heartbeat, self._executor, self._stopping, max_jobs)
+                done = loop.run()
         finally:
             self._claimer = None
             claimer.close()
@@ -140,80 +136,6 @@ class JobWorker:
         self.stop()
         if self._signals > 1 and self._executor.in_handler:
             raise GiveUp
-
-
-class _Loop:
-    """One run of a worker: what it holds, and what it has still to report."""
-
-    def __init__(self, worker: JobWorker, claimer: Claimer, heartbeat: Heartbeat, executor: Executor) -> None:
-        self._worker = worker
-        self._claimer = claimer
-        self._heartbeat = heartbeat
-        self._executor = executor
-        self._stopping = worker._stopping
-        self._outcomes: list[Outcome] = []  # ended, and not yet known to be reported
-        self._faults = 0  # in a row
-
-    def run(self, max_jobs: int | None) -> int:
-        done = 0
-        try:
-            while not self._stopping.is_set() and (max_jobs is None or done < max_jobs):
-                for claimed in self._next():
-                    self._outcomes.append(self._executor.run(claimed))
-                    done += 1
-                if max_jobs is not None and done >= max_jobs:
-                    break
-        except GiveUp:
-            log.warning("worker %s gives up its running job", self._worker.name)
-        self._farewell()
-        return done
-
-    def _next(self) -> Sequence[Claimed]:
-        """Reports what has ended and gets what is next; [] when there is nothing, or no server."""
-        try:
-            # After a fault the outcomes go alone: a claim whose reply was lost is found by park.
-            jobs = self._report(want=0 if self._faults else 1) if self._outcomes else []
-            if not jobs and not self._outcomes and not self._stopping.is_set():
-                jobs = self._claimer.next_jobs(want=1)
-        except QueueUnavailableError as error:
-            self._wait_for_server(error)
-            return []
-        if self._faults:
-            log.info("worker %s is connected again", self._worker.name)
-            self._faults = 0
-        self._heartbeat.hold(jobs)
-        return jobs
-
-    def _report(self, want: int) -> list[Claimed]:
-        endings, jobs = self._claimer.turn(self._outcomes, want)
-        for outcome, ending in zip(self._outcomes, endings):
-            if not ending.accepted:
-                log.warning("job %s: this attempt's outcome came too late (%s)", outcome.job_id, ending.value)
-            elif ending is Ending.RETRYING:
-                log.info("job %s will be tried again", outcome.job_id)
-        self._heartbeat.let_go([outcome.job_id for outcome in self._outcomes])
-        self._outcomes = []
-        return jobs
-
-    def _wait_for_server(self, error: Exception) -> None:
-        self._faults += 1
-        if self._faults == 1:
-            log.warning("worker %s has lost its server, and tries again: %s", self._worker.name, error)
-        self._stopping.wait(pause_before(self._faults, _LONGEST_PAUSE))
-
-    def _farewell(self) -> None:
-        """Reports the last outcomes and gives everything else back. When the server stays away,
-        the leases see to it."""
-        for attempt in range(1, _FAREWELL_TRIES + 1):
-            try:
-                if self._outcomes:
-                    self._report(want=0)
-                if given_back := self._claimer.leave():
-                    log.info("worker %s gave back %d jobs", self._worker.name, len(given_back))
-                return
-            except JobQueueError as error:
-                log.warning("worker %s can't say goodbye: %s", self._worker.name, error)
-                threading.Event().wait(pause_before(attempt))
 
 
 def _redis_queue(queue: BaseJobQueue | None) -> RedisJobQueue:

@@ -1,38 +1,51 @@
 -- Collects sorted-set and list writes, so that a call over N jobs sends one command per key.
--- batch.flush() sends removals first, then additions: flush between two transitions of one job.
-
-local batch = { removed = {}, added = {}, pushed = {} }
+-- flush() sends removals first, then additions: flush between two transitions of one job.
 
 local CHUNK = 2000 -- arguments per command; Lua's unpack fails near 8,000
 
-local function collect(map, key, ...)
-  local list = map[key]
-  if not list then
-    list = {}
-    map[key] = list
-  end
-  for i = 1, select('#', ...) do
-    list[#list + 1] = (select(i, ...))
+local removed, added, pushed = {}, {}, {}
+
+local function zadd(key, score, member)
+  local list = added[key]
+  if list then
+    local n = #list
+    list[n + 1], list[n + 2] = score, member
+  else
+    added[key] = { score, member }
   end
 end
 
-local function send(command, map)
-  for key, list in pairs(map) do
+local function zrem(key, member)
+  local list = removed[key]
+  if list then
+    list[#list + 1] = member
+  else
+    removed[key] = { member }
+  end
+end
+
+local function rpush(key, member)
+  local list = pushed[key]
+  if list then
+    list[#list + 1] = member
+  else
+    pushed[key] = { member }
+  end
+end
+
+local function send(command, lists)
+  for key, list in pairs(lists) do
     for first = 1, #list, CHUNK do
       redis.call(command, key, unpack(list, first, math.min(first + CHUNK - 1, #list)))
     end
+    lists[key] = nil
   end
 end
 
-function batch.zadd(key, score, member) collect(batch.added, key, score, member) end
-
-function batch.zrem(key, member) collect(batch.removed, key, member) end
-
-function batch.rpush(key, member) collect(batch.pushed, key, member) end
-
-function batch.flush()
-  send('ZREM', batch.removed)
-  send('ZADD', batch.added)
-  send('RPUSH', batch.pushed)
-  batch.removed, batch.added, batch.pushed = {}, {}, {}
+local function flush()
+  send('ZREM', removed)
+  send('ZADD', added)
+  send('RPUSH', pushed)
 end
+
+local batch = { zadd = zadd, zrem = zrem, rpush = rpush, flush = flush }

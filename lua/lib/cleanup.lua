@@ -1,14 +1,21 @@
--- include: keys, clock, batch, record, index, expiry, finish
+-- include: keys, clock, batch, record, index, homes, expiry, finish
 -- Ends of records: a PENDING job whose ttl passed is CANCELLED, a finished one is purged.
 
-local cleanup = {}
-
 local STATUSES = { 'pending', 'processing', 'completed', 'failed', 'cancelled' }
+
+local bereft = {} -- users who lost a job of their home index
 
 local function purge(job)
   redis.call('DEL', keys.job(job.id))
   redis.call('ZREM', keys.finished(job.status), job.id)
-  index.remove(job)
+  for _, key in ipairs(index.keys_of(job)) do batch.zrem(key, job.id) end
+  if job.user and not job.away then bereft[job.user] = true end
+end
+
+local function flush()
+  finish.flush()
+  for user in pairs(bereft) do homes.forget_if_empty(user) end
+  bereft = {}
 end
 
 -- Handles one job of a due chunk; returns when to look at it again, nil when it is gone.
@@ -16,7 +23,8 @@ local function visit(id, counts)
   local job = record.read(id)
   if not job then return nil end
   if job.status == 'processing' then return NOW + job.ttl_ms end
-  if job.expires_at > NOW then return math.min(job.expires_at, NOW + job.ttl_ms) end
+  local expires_at = record.expires_at(job)
+  if expires_at > NOW then return math.min(expires_at, NOW + job.ttl_ms) end
   if job.status == 'pending' then
     finish.expire(job)
     counts.expired = counts.expired + 1
@@ -44,18 +52,18 @@ local function visit_chunk(chunk, counts)
 end
 
 -- Looks into the chunks that are due, about `limit` jobs. Returns {purged, expired}.
-function cleanup.expired(limit)
+local function expired(limit)
   local chunks = math.max(1, math.floor(limit / expiry.chunk_size()))
   local counts = { purged = 0, expired = 0 }
   for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', keys.expiry, '-inf', NOW, 'LIMIT', 0, chunks)) do
     visit_chunk(tonumber(chunk), counts)
   end
-  finish.flush()
+  flush()
   return counts
 end
 
 -- Purges up to `limit` jobs that finished at or before `cutoff` (ms). Returns their number.
-function cleanup.finished_before(cutoff, limit)
+local function finished_before(cutoff, limit)
   local purged = 0
   for _, status in ipairs({ 'completed', 'failed', 'cancelled' }) do
     local ids = redis.call('ZRANGEBYSCORE', keys.finished(status), '-inf', cutoff,
@@ -71,6 +79,8 @@ function cleanup.finished_before(cutoff, limit)
     purged = purged + #ids
     if purged >= limit then break end
   end
-  finish.flush()
+  flush()
   return purged
 end
+
+local cleanup = { expired = expired, finished_before = finished_before }

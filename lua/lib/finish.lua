@@ -1,67 +1,109 @@
 -- include: keys, clock, batch, record, index, place, handoff
 -- The ends of an attempt: COMPLETED, FAILED, CANCELLED, or PENDING again.
 
-local finish = {}
+-- The record's last_op names the attempt that was ended and what ended it, unless the attempt did so
+-- itself: `3/op:81f2` or `3/lost`.
+local function other(job, op) return (job.attempt or '0') .. '/' .. op end
 
--- Whether the caller may end the job. A token names an attempt: only the one that runs may end the
--- job, and only once. Without a token (a person, a webhook) any unfinished job may be ended; `op`
--- names the call, so that a re-sent one is recognised.
-function finish.refusal(job, token, op)
+local function ended_by_other(job)
+  return job.last_op and string.match(job.last_op, '^%d+') == (job.attempt or '0')
+end
+
+local function was_done_by(job, op)
+  return job.last_op and string.match(job.last_op, '/(.*)$') == op
+end
+
+-- Whether the caller may end the job; nil when it may. A token names an attempt: only the one that
+-- runs may end the job, and only once. Without a token (a person, a webhook) any unfinished job may
+-- be ended; `op` names the call, so that a re-sent one is recognised.
+local function refusal(job, token, op)
   if not job then return 'missing' end
-  if job.last_op == op then return 'already' end
   if token ~= '' then
-    if job.status == 'processing' and record.token(job) == token then return nil end
-    return 'stale'
+    if record.token(job) ~= token then return 'stale' end
+    if job.status == 'processing' then return nil end
+    return ended_by_other(job) and 'stale' or 'already'
   end
+  if was_done_by(job, op) then return 'already' end
   if record.is_live(job) then return nil end
   return 'finished'
 end
 
 -- Moves the job to a terminal status; `...` are further fields and values of its record.
-function finish.terminal(job, status, op, ...)
+local function terminal(job, status, ...)
   place.leave(job)
-  redis.call('HSET', keys.job(job.id), 'status', status, 'last_op', op, 'updated_at', NOW,
-    'finished_at', NOW, 'expires_at', NOW + job.ttl_ms, ...)
-  batch.zadd(keys.finished(status), NOW, job.id)
+  redis.call('HSET', keys.job(job.id), 'status', status, 'updated_at', STAMP, ...)
+  batch.zadd(keys.finished(status), STAMP, job.id)
   index.set(job, status)
-  job.status = status
+  job.status, job.updated_at = status, STAMP
   return status
 end
 
 -- Back to PENDING, in its lane or, with a delay, scheduled.
-function finish.requeue(job, op, delay_ms, ...)
+local function requeue(job, delay_ms, ...)
   place.leave(job)
-  local due_at = NOW + delay_ms
   redis.call('HDEL', keys.job(job.id), 'worker')
-  redis.call('HSET', keys.job(job.id), 'status', 'pending', 'last_op', op, 'updated_at', NOW,
-    'due_at', due_at, 'expires_at', due_at + job.ttl_ms, ...)
+  redis.call('HSET', keys.job(job.id), 'status', 'pending', 'updated_at', STAMP, 'due_at',
+    NOW + delay_ms, ...)
   index.set(job, 'pending')
-  job.status, job.worker = 'pending', ''
+  job.status, job.worker = 'pending', nil
   if delay_ms > 0 then
-    batch.zadd(keys.scheduled, due_at, job.id)
+    batch.zadd(keys.scheduled, NOW + delay_ms, job.id)
   else
     handoff.offer(job)
   end
   return 'retrying'
 end
 
-function finish.complete(job, op, result)
-  return finish.terminal(job, 'completed', op, 'result', result, 'progress', 100)
+-- Back to where it waited, from a worker that has not run it: no attempt as its users count them.
+-- A job that was only handed over, PENDING all the time, doesn't live longer by it.
+local function give_back(job, why)
+  if job.status == 'pending' then
+    place.leave(job)
+    redis.call('HDEL', keys.job(job.id), 'worker')
+    job.worker = nil
+    return handoff.offer(job)
+  end
+  return requeue(job, 0, 'returned', (job.returned or 0) + 1, 'last_op', other(job, why))
+end
+
+-- Field and value of last_op, for an end that isn't the attempt's own.
+local function by(job, token, op)
+  if token == '' then return 'last_op', other(job, op) end
+end
+
+local function complete(job, token, op, result)
+  local fields = { by(job, token, op) }
+  record.add_payload(fields, 'result', result)
+  return terminal(job, 'completed', unpack(fields))
 end
 
 -- A failed attempt: again after the delay while retries are left, else FAILED for good.
 -- The record's own max_retries goes before the worker's.
-function finish.fail(job, op, error, traceback, delay_ms, max_retries)
-  if job.retries < (job.max_retries or max_retries) then
-    return finish.requeue(job, op, delay_ms, 'retries', job.retries + 1, 'last_error', error,
-      'traceback', traceback)
+local function fail(job, token, op, error, traceback, delay_ms, max_retries)
+  local retries = tonumber(job.retries or 0)
+  if retries < (tonumber(job.max_retries) or max_retries) then
+    return requeue(job, delay_ms, 'retries', retries + 1, 'last_error', error,
+      'traceback', traceback, by(job, token, op))
   end
-  return finish.terminal(job, 'failed', op, 'error', error, 'last_error', error,
-    'traceback', traceback)
+  return terminal(job, 'failed', 'error', error, 'traceback', traceback, by(job, token, op))
 end
 
-function finish.expire(job)
-  return finish.terminal(job, 'cancelled', 'expired', 'error', 'expired before it started')
+local function expire(job)
+  return terminal(job, 'cancelled', 'error', 'expired before it started', 'last_op',
+    other(job, 'expired'))
 end
 
-function finish.flush() handoff.flush() end
+local function flush() handoff.flush() end
+
+local finish = {
+  other = other,
+  was_done_by = was_done_by,
+  refusal = refusal,
+  terminal = terminal,
+  requeue = requeue,
+  give_back = give_back,
+  complete = complete,
+  fail = fail,
+  expire = expire,
+  flush = flush,
+}

@@ -1,10 +1,10 @@
 -- include: keys, clock, batch, lanes
 -- Where a job goes that is ready to run: straight to one parked worker, else to its lane.
 
-local handoff = {}
-
 -- How long a parked worker may take to pick up what it was handed.
 local HANDOFF_LEASE_MS = 2000
+
+local anybody = true -- whether a worker may be parked, as far as this call knows
 
 -- Pops one worker that is parked for this key right now. Entries of workers that left since, or
 -- whose time is over, are dropped on the way: each costs one pop, once.
@@ -21,15 +21,13 @@ local function pop_parked(key)
 end
 
 local function next_parked(job_type)
-  if handoff.nobody or redis.call('EXISTS', keys.parked) == 0 then
-    handoff.nobody = true
-    return nil
-  end
+  anybody = anybody and redis.call('EXISTS', keys.parked) == 1
+  if not anybody then return nil end
   return pop_parked(keys.parked_for(job_type)) or pop_parked(keys.parked_for(''))
 end
 
--- The job is PENDING and in no place; after this and handoff.flush() it is in exactly one.
-function handoff.offer(job)
+-- The job is PENDING and in no place; after this and flush() it is in exactly one.
+local function offer(job)
   local worker = next_parked(job.type)
   if not worker then return lanes.push(job) end
   redis.call('HSET', keys.job(job.id), 'worker', worker)
@@ -37,7 +35,9 @@ function handoff.offer(job)
   batch.rpush(keys.inbox(worker), job.id)
 end
 
-function handoff.flush()
+local function flush()
   lanes.flush()
   batch.flush()
 end
+
+local handoff = { offer = offer, flush = flush }

@@ -1,27 +1,25 @@
--- include: keys, clock, batch, record, start
+-- include: keys, batch, record, start
 -- What a worker finds in its own lists: jobs handed to it, and jobs that it claimed in a call whose
 -- reply was lost.
-
-local hold = {}
 
 local PER_CALL = 1000
 
 -- The worker doesn't wait on its inbox any more: nobody may hand it a job.
-function hold.unpark(worker) redis.call('ZREM', keys.parked, worker) end
+local function unpark(worker) redis.call('ZREM', keys.parked, worker) end
 
-local function take_over(id, worker, lease_ms)
+local function take_over(id, worker, deadline)
   local job, flat = record.read_whole(id)
   if not (job and record.is_live(job) and job.worker == worker) then
     redis.call('LREM', keys.processing(worker), 1, id) -- taken back from this worker meanwhile
     return nil
   end
-  if job.status == 'pending' then return start.attempt(job, flat, worker, lease_ms, true) end
-  batch.zadd(keys.leases, NOW + lease_ms, id)
+  if job.status == 'pending' then return start.attempt(job, flat, worker, deadline, true) end
+  batch.zadd(keys.leases, deadline, id)
   return { id, record.token(job), flat }
 end
 
 -- Adds to `jobs` what stands in the worker's lists and isn't among the ids in `known`.
-function hold.adopt(worker, lease_ms, known, jobs)
+local function adopt(worker, deadline, known, jobs)
   local inbox, processing = keys.inbox(worker), keys.processing(worker)
   for _ = 1, redis.call('LLEN', inbox) do
     redis.call('LMOVE', inbox, processing, 'LEFT', 'RIGHT')
@@ -30,7 +28,9 @@ function hold.adopt(worker, lease_ms, known, jobs)
   for _, id in ipairs(known) do is_known[id] = true end
   for _, id in ipairs(redis.call('LRANGE', processing, 0, PER_CALL - 1)) do
     if not is_known[id] then
-      jobs[#jobs + 1] = take_over(id, worker, lease_ms)
+      jobs[#jobs + 1] = take_over(id, worker, deadline)
     end
   end
 end
+
+local hold = { unpark = unpark, adopt = adopt }

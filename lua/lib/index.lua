@@ -1,58 +1,78 @@
 -- include: keys, batch
 -- Listing order. Each index is one sorted set whose score is the status's band plus the submission
 -- number: a status is a range of scores, newest first is that range backwards, and a change of
--- status is one ZADD. Each job stands once in the index of all jobs, of its company, of its user,
--- and of the pair.
-
-local index = {}
+-- status is one ZADD.
+--
+-- A job stands in the index of all jobs, of its company, and of its user. Most users work for one
+-- company, their home: for those the user's index serves "this user of this company" too. A job of
+-- another company is `away`: it stands in the user's away index and in that of the pair instead.
 
 -- 10^13 submissions a band; the highest score stays under 2^53, where doubles are exact.
 local BAND = { pending = 1e13, processing = 2e13, completed = 3e13, failed = 4e13, cancelled = 5e13 }
+local WIDTH = 1e13
 
--- Calls apply(key) for each index that the job stands in.
-function index.each(job, apply)
-  apply(keys.index)
-  if job.company ~= '' then apply(keys.index_company(job.company)) end
-  if job.user ~= '' then
-    apply(keys.index_user(job.user))
-    if job.company ~= '' then apply(keys.index_both(job.company, job.user)) end
+local function score_of(job, status) return BAND[status] + job.seq end
+
+-- Puts the job under a status in every index; call batch.flush() after.
+local function set(job, status)
+  local score, id, company, user = BAND[status] + job.seq, job.id, job.company, job.user
+  batch.zadd(keys.index, score, id)
+  if company then batch.zadd(keys.index_company(company), score, id) end
+  if user then
+    if not job.away then
+      batch.zadd(keys.index_user(user), score, id)
+    else
+      batch.zadd(keys.index_away(user), score, id)
+      if company then batch.zadd(keys.index_both(company, user), score, id) end
+    end
   end
 end
 
--- Puts the job under a status in every index; call batch.flush() after.
-function index.set(job, status)
-  local score = BAND[status] + job.seq
-  index.each(job, function(key) batch.zadd(key, score, job.id) end)
+-- Where set puts the job.
+local function keys_of(job)
+  local found = { keys.index }
+  if job.company then found[#found + 1] = keys.index_company(job.company) end
+  if job.user then
+    found[#found + 1] = job.away and keys.index_away(job.user) or keys.index_user(job.user)
+    if job.away and job.company then found[#found + 1] = keys.index_both(job.company, job.user) end
+  end
+  return found
 end
 
-function index.remove(job)
-  index.each(job, function(key) batch.zrem(key, job.id) end)
-end
-
--- The index that answers a listing with these filters ('' = any).
-function index.key_for(company, user)
-  if company ~= '' and user ~= '' then return keys.index_both(company, user) end
-  if company ~= '' then return keys.index_company(company) end
-  if user ~= '' then return keys.index_user(user) end
-  return keys.index
+-- Which indexes, joined, answer a listing with these filters ('' = any).
+local function keys_for(company, user)
+  if user == '' then return { company == '' and keys.index or keys.index_company(company) } end
+  if company == '' then return { keys.index_user(user), keys.index_away(user) } end
+  local pair = { keys.index_both(company, user) }
+  if redis.call('HGET', keys.homes, user) == company then pair[2] = keys.index_user(user) end
+  return pair
 end
 
 -- Ids under a status with a submission number from `low` to `high`, oldest first.
-function index.between(status, low, high)
+local function between(status, low, high)
   return redis.call('ZRANGEBYSCORE', keys.index, BAND[status] + low, BAND[status] + high)
 end
 
--- {id, score, ...} under a status, newest first, submitted before `before`, from any of the indexes.
-function index.newest(key, status, before, limit)
+-- {id, score, ...} under a status, newest first, submitted before `before`.
+local function newest(key, status, before, limit)
   return redis.call('ZREVRANGEBYSCORE', key, '(' .. string.format('%.0f', BAND[status] + before),
     BAND[status], 'WITHSCORES', 'LIMIT', 0, limit)
 end
 
-function index.seq_of(score, status) return score - BAND[status] end
+local function seq_of(at, status) return at - BAND[status] end
 
-function index.count(status)
+local function count(status)
   return redis.call('ZCOUNT', keys.index, BAND[status],
-    '(' .. string.format('%.0f', BAND[status] + 1e13))
+    '(' .. string.format('%.0f', BAND[status] + WIDTH))
 end
 
-function index.score(job, status) return BAND[status] + job.seq end
+local index = {
+  score = score_of,
+  set = set,
+  keys_of = keys_of,
+  keys_for = keys_for,
+  between = between,
+  newest = newest,
+  seq_of = seq_of,
+  count = count,
+}

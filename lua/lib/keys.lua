@@ -6,45 +6,50 @@ local TAG = KEYS[1]
 
 local keys = {
   seq = TAG .. 'seq',             -- string: the last submission number
-  meta = TAG .. 'meta',           -- hash: schema version
   index = TAG .. 'index',         -- zset: every job, score = band of its status + seq
+  homes = TAG .. 'homes',         -- hash: user -> the company of its first job
   scheduled = TAG .. 'scheduled', -- zset: delayed and retrying jobs, score = due time (ms)
   leases = TAG .. 'leases',       -- zset: jobs in a worker's hands, score = lease deadline (ms)
   expiry = TAG .. 'expiry',       -- zset: chunks of 64 seqs, score = no job in it expires before (ms)
   types = TAG .. 'types',         -- set: job types with a waiting job in a lane
   workers = TAG .. 'workers',     -- zset: registered workers, score = alive until (ms)
   parked = TAG .. 'parked',       -- zset: workers blocked on their inbox, score = until (ms)
+
+  -- hash: the schema version (Python's connect reads and writes it)
+  meta = TAG .. 'meta',
+
+  -- hash: the job's record
+  job = function(id) return TAG .. 'job:' .. id end,
+
+  -- zset: waiting jobs of one company, type and priority, score = seq
+  lane = function(priority, job_type, company)
+    return TAG .. 'lane:' .. priority .. ':' .. #job_type .. ':' .. job_type .. ':' .. company
+  end,
+
+  -- zset: companies with a waiting job of this type and priority, score = turn
+  ring = function(priority, job_type) return TAG .. 'ring:' .. priority .. ':' .. job_type end,
+
+  -- zset: parked workers that serve this type ('' = any type), score = until (ms)
+  parked_for = function(job_type) return TAG .. 'parked:' .. job_type end,
+
+  -- list: jobs handed to a parked worker
+  inbox = function(worker) return TAG .. 'inbox:' .. worker end,
+
+  -- list: jobs that a worker holds
+  processing = function(worker) return TAG .. 'processing:' .. worker end,
+
+  -- hash: what a worker says of itself
+  worker = function(worker) return TAG .. 'worker:' .. worker end,
+
+  -- zset: finished jobs of one terminal status, score = finish time (ms)
+  finished = function(status) return TAG .. status end,
+
+  -- zsets, as index: the jobs of one company; of one user in its home company; of one user in other
+  -- companies; of one user in one company that isn't its home
+  index_company = function(company) return TAG .. 'index:company:' .. company end,
+  index_user = function(user) return TAG .. 'index:user:' .. user end,
+  index_away = function(user) return TAG .. 'index:away:' .. user end,
+  index_both = function(company, user)
+    return TAG .. 'index:both:' .. #company .. ':' .. company .. ':' .. user
+  end,
 }
-
--- hash: the job's record
-function keys.job(id) return TAG .. 'job:' .. id end
-
--- zset: waiting jobs of one company, type and priority, score = seq
-function keys.lane(priority, job_type, company)
-  return TAG .. 'lane:' .. priority .. ':' .. #job_type .. ':' .. job_type .. ':' .. company
-end
-
--- zset: companies with a waiting job of this type and priority, score = turn
-function keys.ring(priority, job_type) return TAG .. 'ring:' .. priority .. ':' .. job_type end
-
--- zset: parked workers that serve this type ('' = any type), score = until (ms)
-function keys.parked_for(job_type) return TAG .. 'parked:' .. job_type end
-
--- list: jobs handed to a parked worker
-function keys.inbox(worker) return TAG .. 'inbox:' .. worker end
-
--- list: jobs that a worker holds
-function keys.processing(worker) return TAG .. 'processing:' .. worker end
-
--- hash: what a worker says of itself
-function keys.worker(worker) return TAG .. 'worker:' .. worker end
-
--- zset: finished jobs of one terminal status, score = finish time (ms)
-function keys.finished(status) return TAG .. status end
-
--- zsets: as keys.index, for the jobs of one company, one user, one company's user
-function keys.index_company(company) return TAG .. 'index:company:' .. company end
-function keys.index_user(user) return TAG .. 'index:user:' .. user end
-function keys.index_both(company, user)
-  return TAG .. 'index:both:' .. #company .. ':' .. company .. ':' .. user
-end

@@ -1,9 +1,7 @@
 -- include: keys, clock, record, handoff
 -- Scheduled jobs that are due go to a parked worker or to their lane.
 
-local promote = {}
-
-function promote.due(limit)
+local function due(limit)
   local ids = redis.call('ZRANGEBYSCORE', keys.scheduled, '-inf', NOW, 'LIMIT', 0, limit)
   for _, id in ipairs(ids) do
     redis.call('ZREM', keys.scheduled, id)
@@ -15,8 +13,10 @@ function promote.due(limit)
 end
 
 -- Milliseconds until the next scheduled job is due; -1 when there is none.
-function promote.wait_ms()
+local function wait_ms()
   local head = redis.call('ZRANGE', keys.scheduled, 0, 0, 'WITHSCORES')
   if not head[1] then return -1 end
   return math.max(0, head[2] - NOW)
 end
+
+local promote = { due = due, wait_ms = wait_ms }

@@ -1,52 +1,78 @@
 -- include: keys
--- The job's record: one hash. docs/internals.md lists its fields.
+-- The job's record: one hash. docs/internals.md lists its fields. In Lua a job is a table with the
+-- fields as they are stored (text), plus id.
 
-local record = {}
-
+-- What any transition needs to know; the payloads stay where they are.
 local FIELDS = {
-  'status', 'type', 'company', 'user', 'seq', 'attempt', 'worker', 'ttl_ms', 'expires_at',
-  'retries', 'losses', 'max_retries', 'last_op', 'priority',
+  'status', 'seq', 'attempt', 'worker', 'company', 'user', 'away', 'last_op', 'retries',
+  'max_retries', 'type', 'priority', 'ttl_ms', 'created_at', 'updated_at', 'due_at', 'losses',
+  'returned',
 }
+-- The first of them are enough to end an attempt.
+local HELD_FIELDS = 10
 
-local function from_values(id, v)
-  return {
-    id = id,
-    status = v.status,
-    type = v.type,
-    company = v.company or '',
-    user = v.user or '',
-    seq = tonumber(v.seq),
-    attempt = tonumber(v.attempt or 0),
-    worker = v.worker or '',
-    ttl_ms = tonumber(v.ttl_ms),
-    expires_at = tonumber(v.expires_at),
-    retries = tonumber(v.retries or 0),
-    losses = tonumber(v.losses or 0),
-    max_retries = tonumber(v.max_retries or nil),
-    last_op = v.last_op or '',
-    priority = v.priority or '0',
-  }
-end
-
--- What a transition needs to know of a job; nil when there is no record.
-function record.read(id)
-  local found = redis.call('HMGET', keys.job(id), unpack(FIELDS))
+local function read_fields(id, count)
+  local found = redis.call('HMGET', keys.job(id), unpack(FIELDS, 1, count))
   if not found[1] then return nil end
-  local values = {}
-  for i, name in ipairs(FIELDS) do values[name] = found[i] or nil end
-  return from_values(id, values)
+  local job = { id = id }
+  for i = 1, count do job[FIELDS[i]] = found[i] or nil end
+  return job
 end
 
--- The same from the whole record, which is returned too, as HGETALL gave it.
-function record.read_whole(id)
+-- nil when there is no record.
+local function read(id) return read_fields(id, #FIELDS) end
+
+-- As read, of a job that ought to be in a worker's hands: no more than an attempt's end needs.
+local function read_held(id) return read_fields(id, HELD_FIELDS) end
+
+-- The job with its payloads, and the whole record as HGETALL gave it.
+local function read_whole(id)
   local flat = redis.call('HGETALL', keys.job(id))
   if #flat == 0 then return nil end
-  local values = {}
-  for i = 1, #flat, 2 do values[flat[i]] = flat[i + 1] end
-  return from_values(id, values), flat
+  local job = { id = id }
+  for i = 1, #flat, 2 do job[flat[i]] = flat[i + 1] end
+  return job, flat
 end
 
 -- Names one attempt of one submission: what an attempt must show to change its job (fencing).
-function record.token(job) return job.seq .. '.' .. job.attempt end
+local function token(job) return job.seq .. '.' .. (job.attempt or '0') end
 
-function record.is_live(job) return job.status == 'pending' or job.status == 'processing' end
+local function is_live(job) return job.status == 'pending' or job.status == 'processing' end
+
+-- When an unfinished job that waits is cancelled, and a finished one purged: ttl after its last
+-- change, or after it became due.
+local function expires_at(job)
+  local since = tonumber(job.updated_at or job.created_at)
+  if job.status == 'pending' and job.due_at then since = math.max(since, tonumber(job.due_at)) end
+  return since + tonumber(job.ttl_ms)
+end
+
+-- Payloads are cut into pieces of at most 64 bytes while they are short: a hash with longer values
+-- takes several times the memory. `input`, `input1`, `input2`... joined are the payload.
+local PIECE, PIECED = 64, 512
+
+-- Appends the payload's field names and values to `fields`; '' = none.
+local function add_payload(fields, name, value)
+  if value == '' then return end
+  local n, size = #fields, #value
+  if size <= PIECE or size > PIECED then
+    fields[n + 1], fields[n + 2] = name, value
+    return
+  end
+  for first = 1, size, PIECE do
+    local number = (first - 1) / PIECE
+    fields[n + 1] = number == 0 and name or name .. number
+    fields[n + 2] = string.sub(value, first, first + PIECE - 1)
+    n = n + 2
+  end
+end
+
+local record = {
+  read = read,
+  read_held = read_held,
+  read_whole = read_whole,
+  token = token,
+  is_live = is_live,
+  expires_at = expires_at,
+  add_payload = add_payload,
+}

@@ -2,25 +2,21 @@
 -- Jobs in hands that don't hold them any more: leases that passed, and lists of workers that are
 -- gone. A running job's loss counts as an attempt; one that was only handed over goes back as it was.
 
-local recover = {}
-
 local DEFAULT_MAX_RETRIES = 3
 local PER_LIST = 100
 
 local function lose(job)
-  local max_retries = job.max_retries
-    or tonumber(redis.call('HGET', keys.worker(job.worker), 'max_retries') or nil)
-    or DEFAULT_MAX_RETRIES
-  local token = record.token(job)
+  local max_retries = tonumber(job.max_retries
+    or redis.call('HGET', keys.worker(job.worker), 'max_retries') or DEFAULT_MAX_RETRIES)
   local reason = 'worker lost: ' .. job.worker .. ' did not renew its lease (attempt '
-    .. job.attempt .. ')'
-  local losses = job.losses + 1
-  if job.retries < max_retries then
-    finish.requeue(job, 'lost:' .. token, 0, 'retries', job.retries + 1, 'losses', losses,
-      'last_error', reason)
+    .. job.attempt - (job.returned or 0) .. ')'
+  local losses, retries = (job.losses or 0) + 1, tonumber(job.retries or 0)
+  if retries < max_retries then
+    finish.requeue(job, 0, 'retries', retries + 1, 'losses', losses, 'last_error', reason,
+      'last_op', finish.other(job, 'lost'))
   else
-    finish.terminal(job, 'failed', 'lost:' .. token, 'error', reason, 'last_error', reason,
-      'losses', losses)
+    finish.terminal(job, 'failed', 'error', reason, 'losses', losses, 'last_op',
+      finish.other(job, 'lost'))
   end
 end
 
@@ -29,7 +25,7 @@ local function take_back(job)
   if job.status == 'processing' then
     lose(job)
   else
-    finish.requeue(job, job.last_op, 0)
+    finish.give_back(job)
   end
 end
 
@@ -37,7 +33,7 @@ local function expired_leases(limit)
   local ids = redis.call('ZRANGEBYSCORE', keys.leases, '-inf', NOW, 'LIMIT', 0, limit)
   for _, id in ipairs(ids) do
     local job = record.read(id)
-    if job and record.is_live(job) and job.worker ~= '' then
+    if job and record.is_live(job) and job.worker then
       take_back(job)
     else
       redis.call('ZREM', keys.leases, id)
@@ -75,9 +71,11 @@ local function gone_workers(limit)
   end
 end
 
-function recover.lost(limit)
+local function lost(limit)
   local count = expired_leases(limit)
   gone_workers(10)
   finish.flush()
   return count
 end
+
+local recover = { lost = lost }

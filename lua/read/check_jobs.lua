@@ -4,19 +4,19 @@
 -- RETURNS  {job_id, problem}...
 -- MOVES    nothing
 -- COST     O(job_ids * (log n + length of its worker's lists))
--- include: keys, record, index, expiry
+-- include: keys, record, index, lanes, expiry
 
 local problems = {}
 local function problem(id, text) problems[#problems + 1] = { id, text } end
 
-local function in_list(list, id) return redis.call('LPOS', list, id) and 1 or 0 end
+local function in_list(list, id) return #redis.call('LPOS', list, id, 'COUNT', 3) end
 local function in_zset(key, id) return redis.call('ZSCORE', key, id) and 1 or 0 end
 
 local function check_waiting(job)
-  local lane = in_zset(keys.lane(job.priority, job.type, job.company), job.id)
+  local lane = in_zset(lanes.key_of(job), job.id)
   local scheduled = in_zset(keys.scheduled, job.id)
   local held = 0
-  if job.worker ~= '' then
+  if job.worker then
     held = in_list(keys.inbox(job.worker), job.id) + in_list(keys.processing(job.worker), job.id)
   end
   if job.status == 'processing' and (held ~= 1 or lane + scheduled > 0) then
@@ -28,8 +28,8 @@ local function check_waiting(job)
     problem(job.id, held == 1 and 'held by a worker without a lease' or 'has a lease but no worker holds it')
   end
   if lane == 1 then
-    local ring = keys.ring(job.priority, job.type)
-    if in_zset(ring, job.company) == 0 then problem(job.id, 'its lane is missing from the ring') end
+    local ring = keys.ring(job.priority or '0', job.type)
+    if in_zset(ring, job.company or '') == 0 then problem(job.id, 'its lane is missing from the ring') end
     if redis.call('SISMEMBER', keys.types, job.type) == 0 then
       problem(job.id, 'its type is missing from the types')
     end
@@ -38,10 +38,14 @@ end
 
 local function check_indexes(job)
   local expected = index.score(job, job.status)
-  index.each(job, function(key)
+  for _, key in ipairs(index.keys_of(job)) do
     local score = tonumber(redis.call('ZSCORE', key, job.id) or nil)
     if score ~= expected then problem(job.id, 'stands wrongly in ' .. key) end
-  end)
+  end
+  if job.user and not job.away
+    and redis.call('HGET', keys.homes, job.user) ~= (job.company or '') then
+    problem(job.id, 'its company is not the home of its user')
+  end
   local seen = 0
   for _, status in ipairs({ 'completed', 'failed', 'cancelled' }) do
     local there = in_zset(keys.finished(status), job.id)
@@ -53,7 +57,7 @@ local function check_indexes(job)
   local watched = tonumber(redis.call('ZSCORE', keys.expiry, expiry.chunk_of(job.seq)) or nil)
   if not watched then
     problem(job.id, 'its expiry is not watched')
-  elseif job.status ~= 'processing' and watched > job.expires_at then
+  elseif job.status ~= 'processing' and watched > record.expires_at(job) then
     problem(job.id, 'its expiry is watched too late')
   end
 end
@@ -64,7 +68,7 @@ for _, id in ipairs(ARGV) do
     if record.is_live(job) then
       check_waiting(job)
     elseif in_zset(keys.leases, id) + in_zset(keys.scheduled, id)
-      + in_zset(keys.lane(job.priority, job.type, job.company), id) > 0 then
+      + in_zset(lanes.key_of(job), id) > 0 then
       problem(id, job.status .. ' but still leased, scheduled or in a lane')
     end
     check_indexes(job)

@@ -5,27 +5,32 @@
 -- RETURNS  {how many were looked at, {member, problem}...}
 -- MOVES    nothing
 -- COST     O(count * log n)
--- include: keys, record
+-- include: keys, record, index, lanes
 
 local family, name, start, count = unpack(ARGV)
 local key = TAG .. name
 local last = start + count - 1
 
 local function where(job)
-  if job.worker ~= '' and record.is_live(job) then return 'held' end
+  if job.worker and record.is_live(job) then return 'held' end
   return job.status
 end
 
 local RULES = {
-  index = function() return true end,
-  scheduled = function(job) return job.status == 'pending' and job.worker == '' end,
+  index = function(job)
+    for _, index_key in ipairs(index.keys_of(job)) do
+      if index_key == key then return true end
+    end
+    return false
+  end,
+  scheduled = function(job) return job.status == 'pending' and not job.worker end,
   leases = function(job) return where(job) == 'held' end,
   finished = function(job) return job.status == name end,
   lane = function(job)
-    return where(job) == 'pending' and keys.lane(job.priority, job.type, job.company) == key
+    return where(job) == 'pending' and lanes.key_of(job) == key
   end,
-  inbox = function(job) return job.status == 'pending' and keys.inbox(job.worker) == key end,
-  processing = function(job) return record.is_live(job) and keys.processing(job.worker) == key end,
+  inbox = function(job) return job.status == 'pending' and job.worker and keys.inbox(job.worker) == key end,
+  processing = function(job) return record.is_live(job) and job.worker and keys.processing(job.worker) == key end,
 }
 
 local members

@@ -9,13 +9,15 @@
 
 local company, user, before_seq, limit = unpack(ARGV, 1, 4)
 limit = tonumber(limit)
-local key, before = index.key_for(company, user), tonumber(before_seq ~= '' and before_seq or 1e13)
+local before = tonumber(before_seq ~= '' and before_seq or 1e13)
 
 local found = {}
-for i = 5, #ARGV do
-  local page = index.newest(key, ARGV[i], before, limit)
-  for j = 1, #page, 2 do
-    found[#found + 1] = { id = page[j], seq = index.seq_of(page[j + 1], ARGV[i]) }
+for _, key in ipairs(index.keys_for(company, user)) do
+  for i = 5, #ARGV do
+    local page = index.newest(key, ARGV[i], before, limit)
+    for j = 1, #page, 2 do
+      found[#found + 1] = { id = page[j], seq = index.seq_of(page[j + 1], ARGV[i]) }
+    end
   end
 end
 table.sort(found, function(a, b) return a.seq > b.seq end)

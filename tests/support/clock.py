@@ -6,7 +6,13 @@ from faciliter_jobs import RedisJobQueue
 from faciliter_jobs.scripts.compose import compose
 from faciliter_jobs.transport import Transport
 
-_SET_CLOCK = "local NOW = tonumber(redis.call('GET', KEYS[1] .. 'test-clock'))"
+_SET_CLOCK = """
+
+-- As many lines as lua/lib/clock.lua, so that errors are located rightly.
+
+local STAMP = redis.call('GET', KEYS[1] .. 'test-clock')
+local NOW = tonumber(STAMP)
+"""
 
 
 class _SetClockTransport(Transport):

@@ -24,6 +24,14 @@ from faciliter_jobs import embedded
 from faciliter_jobs.config import JobConfig
 
 
+def client_of(config: JobConfig) -> redis.Redis:
+    """A plain client of the server behind a config."""
+    c = config
+    if c.unix_socket:
+        return redis.Redis(unix_socket_path=c.unix_socket, db=c.db)
+    return redis.Redis(c.host, c.port, db=c.db, password=c.password, username=c.username)
+
+
 @dataclass
 class Server:
     config: JobConfig
@@ -31,10 +39,7 @@ class Server:
     stop: Callable[[], None] = field(default=lambda: None)
 
     def client(self) -> redis.Redis:
-        c = self.config
-        if c.unix_socket:
-            return redis.Redis(unix_socket_path=c.unix_socket, db=c.db)
-        return redis.Redis(c.host, c.port, db=c.db, password=c.password, username=c.username)
+        return client_of(self.config)
 
 
 class _UnixHTTP(http.client.HTTPConnection):

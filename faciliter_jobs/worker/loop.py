@@ -1,0 +1,197 @@
+"""The loop of a worker: claim, run, report, in as few round trips as the handlers allow."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from ..errors import JobQueueError, QueueUnavailableError
+from ..record import Claimed
+from ..scripts import Ending, Outcome, Turned
+from ..transport import Pending, pause_before
+from .claimer import Claimer
+from .executor import Executor, GiveUp
+from .hands import Hands, Pace
+from .heartbeat import Heartbeat
+from .steward import Steward
+
+log = logging.getLogger("faciliter_jobs.worker")
+
+_LONGEST_PAUSE = 15.0  # seconds between two tries to reach the server
+_FAREWELL_TRIES = 5
+
+
+class Loop:
+    """One run of a worker.
+
+    A turn reports outcomes and claims more in one call. While quick jobs are in hand the turn is
+    sent ahead and its reply read when they have run, so that the server works while we do.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        claimer: Claimer,
+        heartbeat: Heartbeat,
+        executor: Executor,
+        stopping: threading.Event,
+        max_jobs: int | None,
+    ) -> None:
+        self._name = name
+        self._claimer = claimer
+        self._heartbeat = heartbeat
+        self._executor = executor
+        self._stopping = stopping
+        self._left = max_jobs  # attempts that may still be started; None: any number
+        self._hands = Hands()
+        self._pace = Pace()
+        # The turn that has been sent and not read: its outcomes and its reply to come.
+        self._sent: tuple[list[Outcome], Pending[Turned]] | None = None
+        self._sent_lock = threading.RLock()  # whoever reads the reply: the loop or the steward
+        self._faults = 0  # in a row
+        self._done = 0
+
+    def run(self) -> int:
+        """Returns how many attempts have ended."""
+        try:
+            with Steward(self._hands, self._report, self._give_back) as self._steward:
+                while not self._stopping.is_set() and self._left != 0:
+                    claimed = self._hands.start_next()
+                    if claimed is None:
+                        self._get_more()
+                    else:
+                        self._run_one(claimed)
+        except GiveUp:
+            log.warning("worker %s gives up its running job", self._name)
+        self._farewell()
+        return self._done
+
+    def _run_one(self, claimed: Claimed) -> None:
+        if self._hands or self._hands.has_outcomes or self._sent:
+            self._steward.watch()
+        took = self._hands.end(self._executor.run(claimed))
+        self._pace.note(took)
+        self._done += 1
+        if self._left is not None:
+            self._left -= 1
+        if self._sent is None and not self._faults:
+            self._turn_ahead()
+
+    # --- getting jobs -----------------------------------------------------------------------------
+
+    def _want(self) -> int:
+        """How many jobs to claim now."""
+        want = self._pace.room() - len(self._hands)
+        if self._left is not None:
+            want = min(want, self._left - len(self._hands))
+        return 0 if self._stopping.is_set() else max(0, want)
+
+    def _turn_ahead(self) -> None:
+        """Sends a turn once half of the work in hand is done; with slow handlers, after each job."""
+        if len(self._hands) > self._pace.room() // 2:
+            return
+        want = self._want()
+        if want == 0 and self._hands:
+            return
+        outcomes = self._hands.take_outcomes()
+        try:
+            self._sent = (outcomes, self._claimer.begin_turn(outcomes, want))
+        except QueueUnavailableError as error:
+            self._hands.keep_outcomes(outcomes)
+            self._note_fault(error)
+        except BaseException:
+            self._hands.keep_outcomes(outcomes)
+            raise
+        else:
+            self._pace.claimed(want)
+
+    def _get_more(self) -> None:
+        """Reads the turn that was sent, or reports what is left and parks until there is work."""
+        try:
+            if self._sent is not None:
+                self._read_turn()
+                return
+            self._report()
+            want = self._want()
+            if want > 0:
+                self._receive(self._claimer.next_jobs(want))
+                self._pace.claimed(want)
+        except QueueUnavailableError as error:
+            self._note_fault(error)
+            self._stopping.wait(pause_before(self._faults, _LONGEST_PAUSE))
+        else:
+            if self._faults:
+                log.info("worker %s is connected again", self._name)
+                self._faults = 0
+
+    def _receive(self, jobs: Sequence[Claimed]) -> None:
+        self._heartbeat.hold(jobs)
+        self._hands.receive(jobs)
+
+    def _note_fault(self, error: Exception) -> None:
+        self._faults += 1
+        if self._faults == 1:
+            log.warning("worker %s has lost its server, and tries again: %s", self._name, error)
+
+    # --- reporting (also called by the steward) -----------------------------------------------------
+
+    def _read_turn(self) -> None:
+        with self._sent_lock:
+            if self._sent is None:
+                return
+            (outcomes, pending), self._sent = self._sent, None
+            try:
+                turned = pending.finish()
+            except BaseException:
+                self._hands.keep_outcomes(outcomes)  # perhaps reported: a second time does no harm
+                raise
+            self._receive(turned.jobs)
+            self._settle(outcomes, turned.endings)
+
+    def _report(self) -> None:
+        """Reports what has ended, without claiming more: it may be sent twice."""
+        outcomes = self._hands.take_outcomes()
+        if not outcomes:
+            return
+        try:
+            self._settle(outcomes, self._claimer.report(outcomes))
+        except BaseException:
+            self._hands.keep_outcomes(outcomes)
+            raise
+
+    def _settle(self, outcomes: Sequence[Outcome], endings: Sequence[Ending]) -> None:
+        self._heartbeat.let_go([outcome.job_id for outcome in outcomes])
+        for outcome, ending in zip(outcomes, endings):
+            if not ending.accepted:
+                log.warning("job %s: this attempt's outcome came too late (%s)", outcome.job_id, ending.value)
+            elif ending is Ending.RETRYING:
+                log.info("job %s will be tried again", outcome.job_id)
+
+    def _give_back(self) -> None:
+        """The running job takes long: what waits behind it is for others."""
+        self._read_turn()
+        jobs = self._hands.take_unstarted()
+        if not jobs:
+            return
+        try:
+            self._claimer.release(jobs)
+        except BaseException:
+            self._hands.receive(jobs)
+            raise
+        self._heartbeat.let_go([claimed.job_id for claimed in jobs])
+        log.info("worker %s gave back %d jobs that wait behind a long one", self._name, len(jobs))
+
+    def _farewell(self) -> None:
+        """Reports the last outcomes and gives everything else back. When the server stays away, the
+        leases see to it."""
+        for attempt in range(1, _FAREWELL_TRIES + 1):
+            try:
+                self._read_turn()
+                self._report()
+                if given_back := self._claimer.leave():
+                    log.info("worker %s gave back %d jobs", self._name, len(given_back))
+                return
+            except JobQueueError as error:
+                log.warning("worker %s can't say goodbye: %s", self._name, error)
+                threading.Event().wait(pause_before(attempt))

@@ -1,0 +1,228 @@
+"""lua/claim.lua: waiting jobs for a worker, fairly between companies."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tests.support.contract import IN_LANE, LEASE_MS, MISSING, PICKED_UP, PLACE_OF, PROCESSING, STATES, TTL_MS
+
+
+def _companies(stage, claimed):
+    return [stage.job(c.job_id).company_id for c in claimed]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_only_a_job_in_a_lane_is_claimed(either_stage, state):
+    stage = either_stage
+    job_id = stage.job_in(state)
+    before = stage.snapshot()
+    claimed = stage.claim(10, "w2")
+    if state == IN_LANE:
+        assert [c.job_id for c in claimed] == [job_id]
+        assert stage.places(job_id) == ["leases", "processing:w2"]
+    else:
+        assert claimed == []
+        assert stage.snapshot() == before
+
+
+def test_a_second_claim_gets_other_jobs(either_stage):
+    stage = either_stage
+    ids = stage.submit_many(4)
+    assert [c.job_id for c in stage.claim(2, "w1")] == ids[:2]
+    assert [c.job_id for c in stage.claim(2, "w2")] == ids[2:]
+    assert stage.claim(2, "w3") == []
+
+
+def test_it_starts_an_attempt_under_a_lease(stage):
+    """LESSONS 4: claim, status and lease are one script."""
+    job_id = stage.submit(input=b"\x81\xa1a\x01")
+    stage.clock.advance(5)
+    claimed = stage.claim_one()
+    job = stage.job(job_id)
+    assert (job.status.value, job.attempt, job.worker, job.progress) == ("processing", 1, "w1", 0)
+    assert job.started_at == job.updated_at == "2027-01-15T08:00:05.000+00:00"
+    assert stage.client.zscore(stage.tag + "leases", job_id) == stage.clock.now_ms + LEASE_MS
+    assert claimed.token == stage.field(job_id, "seq") + ".1"
+    assert claimed.job() == job, "the claim returns the job as it stands then"
+
+
+def test_each_attempt_has_another_token(stage):
+    job_id = stage.submit()
+    tokens = []
+    for _ in range(3):
+        claimed = stage.claim_one()
+        tokens.append(claimed.token)
+        stage.fail(job_id, claimed.token, claimed.token, max_retries=5)
+    assert len(set(tokens)) == 3
+
+
+def test_only_the_types_asked_for(stage):
+    a, b = stage.submit(job_type="a"), stage.submit(job_type="b")
+    assert stage.claim(10, types=("c",)) == []
+    assert [c.job_id for c in stage.claim(10, types=("b", "c"))] == [b]
+    assert [c.job_id for c in stage.claim(10, types=("a",))] == [a]
+
+
+def test_no_types_are_any_type(stage):
+    ids = {stage.submit(job_type=f"type {i}") for i in range(5)}
+    assert {c.job_id for c in stage.claim(10, types=())} == ids
+
+
+# --- order ----------------------------------------------------------------------------------------
+
+
+def test_first_in_first_out_within_a_company(stage):
+    ids = stage.submit_many(10)
+    assert [c.job_id for want in (1, 4, 1, 4) for c in stage.claim(want)] == ids
+
+
+@pytest.mark.parametrize("want", [1, 2, 10])
+def test_a_company_s_single_job_waits_one_turn_whatever_others_have_queued(stage, want):
+    stage.submit_many(1000, company="A")
+    single = stage.submit(company="B")
+    stage.check = False
+    claimed = [c.job_id for _ in range(2) for c in stage.claim(want)]
+    assert single in claimed
+
+
+@pytest.mark.parametrize("want", [1, 3])
+def test_companies_take_turns(stage, want):
+    for company in "ABC":
+        stage.submit_many(100, company=company)
+    stage.check = False
+    served = [company for _ in range(9) for company in _companies(stage, stage.claim(want))]
+    for first in range(0, len(served), 3):
+        assert sorted(served[first : first + 3]) == ["A", "B", "C"]
+
+
+@pytest.mark.parametrize("want", [1, 2, 7])
+def test_no_company_waits_more_than_one_round_of_the_others(stage, want):
+    companies = [f"c{i}" for i in range(5)]
+    for company in companies:
+        stage.submit_many(30, company=company)
+    stage.check = False
+    served = [company for _ in range(40 // want) for company in _companies(stage, stage.claim(want))]
+    for company in companies:
+        turns = [i for i, c in enumerate(served) if c == company]
+        assert turns, f"{company} was never served in {len(served)} claims"
+        assert max(b - a for a, b in itertools.pairwise(turns)) <= 2 * len(companies)
+
+
+def test_a_batch_interleaves_the_companies(stage):
+    for company in "AB":
+        stage.submit_many(5, company=company)
+    assert "".join(_companies(stage, stage.claim(6))) in ("ABABAB", "BABABA")
+
+
+def test_a_batch_is_full_while_jobs_wait(stage):
+    stage.submit_many(20, company="A")
+    stage.submit(company="B")
+    stage.submit(company="C")
+    assert sorted(_companies(stage, stage.claim(10))) == ["A"] * 8 + ["B", "C"]
+
+
+def test_jobs_without_a_company_take_turns_as_one(stage):
+    stage.submit_many(5, company=None)
+    stage.submit_many(5, company="A")
+    assert sorted(map(str, _companies(stage, stage.claim(4)))) == ["A", "A", "None", "None"]
+
+
+def test_a_company_that_comes_back_stands_at_the_end_of_the_ring(stage):
+    for company in "AB":
+        stage.submit_many(3, company=company)
+    assert _companies(stage, stage.claim(2)) == ["A", "B"]
+    stage.submit(company="C")
+    assert set(_companies(stage, stage.claim(3))) == {"A", "B", "C"}
+
+
+# --- jobs that run alone --------------------------------------------------------------------------
+
+
+def test_a_job_that_was_lost_once_is_claimed_alone(stage):
+    """LESSONS 19: a job that may kill its worker takes no others with it."""
+    poison = stage.job_in(PROCESSING)
+    stage.lose(poison)
+    others = stage.submit_many(20)
+    assert [c.job_id for c in stage.claim(10)] == [poison]
+    assert [c.job_id for c in stage.claim(10)] == others[:10]
+
+
+def test_a_job_that_may_not_be_retried_is_claimed_alone(stage):
+    first = stage.submit_many(2)
+    once = stage.submit(max_retries=0)
+    last = stage.submit_many(2)
+    assert [[c.job_id for c in stage.claim(10)] for _ in range(3)] == [first, [once], last]
+
+
+def test_those_that_come_back_from_such_a_batch_keep_their_order(stage):
+    once = stage.submit(max_retries=0, company="A")
+    ids = [stage.submit(company=c) for c in "ABBCCC"]
+    assert [c.job_id for c in stage.claim(10)] == [once]
+    claimed = [c.job_id for c in stage.claim(10)]
+    by_company = {c: [i for i in claimed if stage.job(i).company_id == c] for c in "ABC"}
+    assert by_company == {"A": ids[:1], "B": ids[1:3], "C": ids[3:]}
+
+
+@pytest.mark.parametrize("want", [2, 10])
+def test_a_company_whose_jobs_run_alone_does_not_hold_up_the_others(stage, want):
+    stage.submit_many(50, company="A", max_retries=0)
+    single = stage.submit(company="B")
+    stage.check = False
+    assert single in [c.job_id for _ in range(3) for c in stage.claim(want)]
+
+
+# --- ttl ------------------------------------------------------------------------------------------
+
+
+def test_a_job_whose_ttl_has_passed_is_cancelled_on_the_way(stage):
+    late = stage.submit(ttl_ms=1000)
+    stage.clock.advance(0.5)
+    in_time = stage.submit(ttl_ms=1000)
+    stage.clock.advance(0.5)
+    assert [c.job_id for c in stage.claim(10)] == [in_time]
+    job = stage.job(late)
+    assert (job.status.value, job.error) == ("cancelled", "expired before it started")
+    assert stage.expires_at(late) == stage.clock.now_ms + 1000, "readable for its ttl more"
+
+
+def test_a_claim_passes_over_a_bounded_number_of_expired_jobs(stage):
+    stage.submit_many(400, ttl_ms=1000)
+    stage.clock.advance(1)
+    assert stage.claim(10) == []
+    counts = stage.queue.stats().counts.values()
+    assert sorted(counts) == [0, 0, 0, 110, 290]
+
+
+# --- bounds ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("want", [1, 7, 100, 1000])
+def test_never_more_than_wanted(stage, want):
+    for company in "ABC":
+        stage.submit_many(150, company=company)
+    stage.check = False
+    assert len(stage.claim(want)) == min(want, 450)
+
+
+def test_a_record_that_is_gone_is_passed_over(stage):
+    lost, there = stage.submit_many(2)
+    stage.client.delete(stage.tag + "job:" + lost)
+    stage.check = False
+    assert [c.job_id for c in stage.claim(10)] == [there]
+
+
+@pytest.mark.parametrize("state", [MISSING, PICKED_UP, PROCESSING])
+def test_nothing_waits_nothing_changes(stage, state):
+    job_id = stage.job_in(state)
+    assert stage.claim(5) == []
+    assert stage.places(job_id) == PLACE_OF[state]
+
+
+def test_a_delayed_job_is_claimed_once_it_was_promoted(stage):
+    job_id = stage.submit(delay_ms=1000, ttl_ms=TTL_MS)
+    stage.clock.advance(1)
+    assert stage.claim(1) == []
+    stage.promote()
+    assert stage.claim_one().job_id == job_id
