@@ -13,7 +13,7 @@ from .base_queue import BaseJobQueue
 from .config import JobConfig
 from .errors import ConfigError, QueueUnavailableError, SchemaError
 from .job import Job, JobSpec, JobStatus
-from .record import fields_of, job_from_fields
+from .record import fields_of, job_from_fields, listed_job
 from .scripts import Ending, Problem, Stats
 from .transport import Transport
 
@@ -168,7 +168,8 @@ class RedisJobQueue(BaseJobQueue):
                     statuses=[s.value for s in statuses],
                 )
             )
-            found.extend(job_from_fields(job_id, fields) for job_id, fields in page if fields)
+            jobs = (listed_job(job_id, fields) for job_id, fields in page if fields)
+            found.extend(job for job in jobs if job is not None)
             left -= len(page)
             if len(page) < _PAGE:
                 break

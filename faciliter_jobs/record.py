@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
@@ -13,6 +14,8 @@ from .errors import UndecodableError
 from .job import Job, JobStatus
 
 Fields = dict[bytes, bytes]
+
+log = logging.getLogger("faciliter_jobs")
 
 _PIECE = 64  # record.lua cuts short payloads into pieces of this size
 
@@ -112,6 +115,21 @@ def job_from_fields(job_id: str, fields: Fields) -> Job:
         raise
     except (KeyError, ValueError, TypeError, OverflowError, OSError) as error:
         raise UndecodableError(f"job {job_id}: damaged record: {error!r}") from error
+
+
+def listed_job(job_id: str, fields: Fields) -> Job | None:
+    """For listings, which one damaged record must not stop: the job without its payloads and with
+    the damage as its error; None when not even that can be read."""
+    try:
+        return job_from_fields(job_id, fields)
+    except UndecodableError as error:
+        damage = str(error)
+    plain = {k: v for k, v in fields.items() if not k.startswith((b"input", b"result", b"metadata"))}
+    try:
+        return replace(job_from_fields(job_id, plain), error=damage)
+    except UndecodableError:
+        log.warning("job %s is left out of a listing: %s", job_id, damage)
+        return None
 
 
 @dataclass(slots=True)

@@ -25,18 +25,18 @@ local function attempt(job, flat, worker, deadline, listed)
   return { job.id, record.token(job), flat }
 end
 
--- A job that may have killed a worker, or that must not run twice, is claimed alone: its worker's
--- end then says something of it and of no other.
+-- A job that may have killed a worker, or that must not run twice, is claimed alone, by a worker that
+-- holds nothing else: the worker's end then says something of it and of no other.
 local function runs_alone(job) return job.losses or job.max_retries == '0' end
 
 -- Starts the ids in order. Returns how many of them it has dealt with, and whether the claim ends
 -- there, because a job must run alone.
-local function start_ids(ids, worker, deadline, jobs)
+local function start_ids(ids, worker, deadline, jobs, holds_more)
   for i, id in ipairs(ids) do
     local job, flat = record.read_whole(id)
     if job and job.status == 'pending' then
       local alone = runs_alone(job)
-      if alone and #jobs > 0 then return i - 1, true end
+      if alone and (#jobs > 0 or holds_more) then return i - 1, true end
       jobs[#jobs + 1] = attempt(job, flat, worker, deadline, false)
       if alone and #jobs > 0 then return i, true end
     end
@@ -65,13 +65,14 @@ end
 local function claim(worker, deadline, want, types, jobs)
   if #types == 0 then types = redis.call('SRANDMEMBER', keys.types, 16) end
   local budget = want + EXPIRED_PER_CALL
+  local holds_more = redis.call('EXISTS', keys.processing(worker)) == 1
   for _, job_type in ipairs(types) do
     while #jobs < want do
       if budget <= 0 then return true end
       local ids = take.ids(job_type, math.min(want - #jobs, budget))
       if #ids == 0 then break end
       budget = budget - #ids
-      local started, ends = start_ids(ids, worker, deadline, jobs)
+      local started, ends = start_ids(ids, worker, deadline, jobs, holds_more)
       if ends then
         give_back(ids, started + 1)
         return true

@@ -153,7 +153,8 @@ def test_a_job_that_may_not_be_retried_is_claimed_alone(stage):
     first = stage.submit_many(2)
     once = stage.submit(max_retries=0)
     last = stage.submit_many(2)
-    assert [[c.job_id for c in stage.claim(10)] for _ in range(3)] == [first, [once], last]
+    claimed = [[c.job_id for c in stage.claim(10, worker)] for worker in ("w1", "w2", "w3")]
+    assert claimed == [first, [once], last]
 
 
 def test_those_that_come_back_from_such_a_batch_keep_their_order(stage):
@@ -226,3 +227,15 @@ def test_a_delayed_job_is_claimed_once_it_was_promoted(stage):
     assert stage.claim(1) == []
     stage.promote()
     assert stage.claim_one().job_id == job_id
+
+
+def test_a_worker_that_holds_jobs_is_not_given_one_that_runs_alone(stage):
+    """LESSONS 19: if it kills the worker, it takes no other job with it."""
+    stage.submit()
+    held = stage.claim_one("w1")
+    alone = stage.submit(max_retries=0)
+    behind = stage.submit()
+    assert stage.claim(10, "w1") == []
+    assert [c.job_id for c in stage.claim(10, "w2")] == [alone]
+    stage.complete(held.job_id, held.token, held.token)
+    assert [c.job_id for c in stage.claim(10, "w1")] == [behind]

@@ -63,7 +63,7 @@ def test_a_worker_of_many_types_serves_them_all(queue, run_worker):
     for _ in range(30):
         for job_type in ("a", "b", "c"):
             queue.submit_job(job_type)
-    run_worker({t: handle for t in ("a", "b", "c")}, max_jobs=30)
+    run_worker(dict.fromkeys(("a", "b", "c"), handle), max_jobs=30)
     until(lambda: sum(ran.values()) == 30)
     assert min(ran[t] for t in ("a", "b", "c")) >= 5  # none waits for another to be empty
 
