@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import fcntl
 import hashlib
 import importlib.util
 import logging
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -41,6 +41,10 @@ _LONGEST_SOCKET_PATH = 100  # the system's limit is 104 to 108 bytes
 
 # Held open while this process uses a server: data directory -> lock file.
 _in_use: dict[Path, IO[bytes]] = {}
+
+
+def _home(directory: str | Path | None) -> Path:
+    return (Path(directory).expanduser() if directory else default_directory()).resolve()
 
 
 def default_directory() -> Path:
@@ -94,33 +98,39 @@ def ensure_server(directory: str | Path | None = None) -> Path:
     """
     if sys.platform == "win32":
         raise EmbeddedServerError("there is no embedded server on Windows: set JOB_QUEUE_URL to a server")
-    home = Path(directory).expanduser().resolve() if directory else default_directory()
+    home = _home(directory)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    socket = _socket_path(home)
+    path = _socket_path(home)
     with _locked(home / "start.lock"):
-        if not _answers(socket):
-            _start(find_binary(), home, socket)
+        if _listens(path):
+            _wait_until_it_answers(path, home)
+        else:
+            _start(find_binary(), home, path)
             log.warning(
                 "embedded server at unix://%s, data in %s; to use a real one set "
                 "JOB_QUEUE_URL=redis://host:port/db",
-                socket,
+                path,
                 home,
             )
         if home not in _in_use:
+            import fcntl
+
             users = (home / "users.lock").open("ab")
             fcntl.flock(users, fcntl.LOCK_SH)
             _in_use[home] = users
             atexit.register(release_server, home)
-    return socket
+    return path
 
 
 def release_server(directory: str | Path) -> None:
     """This process needs the server no more; it is stopped when no other does."""
-    home = Path(directory).expanduser().resolve()
+    home = _home(directory)
     users = _in_use.pop(home, None)
     if users is None:
         return
     with _locked(home / "start.lock"):
+        import fcntl
+
         users.close()  # not unlocked: a forked child that uses the server still holds it
         with (home / "users.lock").open("ab") as last:
             try:
@@ -132,6 +142,8 @@ def release_server(directory: str | Path) -> None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
+    import fcntl  # not on Windows, where ensure_server has said so
+
     with path.open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -149,22 +161,43 @@ def _socket_path(home: Path) -> Path:
     return short / f"{hashlib.sha1(os.fsencode(home)).hexdigest()[:16]}.sock"
 
 
-def _client(socket: Path) -> redis.Redis:
-    return redis.Redis(unix_socket_path=str(socket), socket_timeout=5, retry=Retry(NoBackoff(), 0))
+def _client(path: Path) -> redis.Redis:
+    return redis.Redis(unix_socket_path=str(path), socket_timeout=5, retry=Retry(NoBackoff(), 0))
 
 
-def _answers(socket: Path) -> bool:
+def _listens(path: Path) -> bool:
+    """Whether a server is there, be it busy or loading: a second one on its files would ruin them."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def _wait_until_it_answers(path: Path, home: Path) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT
+    while not _answers(path):
+        if time.monotonic() > deadline:
+            raise EmbeddedServerError(
+                f"the server of {home} has not answered for {_START_TIMEOUT:g} s; the end of its log:\n"
+                f"{_log_tail(home)}"
+            )
+        time.sleep(0.1)
+
+
+def _answers(path: Path) -> bool:
     try:
-        with _client(socket) as client:
+        with _client(path) as client:
             return bool(client.ping())
     except redis.RedisError:
         return False
 
 
-def _start(binary: Path, home: Path, socket: Path) -> None:
+def _start(binary: Path, home: Path, path: Path) -> None:
     options = {
         "port": "0",
-        "unixsocket": str(socket),
+        "unixsocket": str(path),
         "unixsocketperm": "700",
         "dir": str(home),
         "logfile": str(home / "server.log"),
@@ -174,7 +207,7 @@ def _start(binary: Path, home: Path, socket: Path) -> None:
         "save": "",
         "maxmemory-policy": "noeviction",
     }
-    socket.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
     command = [str(binary), *(part for name, value in options.items() for part in (f"--{name}", value))]
     process = subprocess.Popen(
         command,
@@ -185,21 +218,21 @@ def _start(binary: Path, home: Path, socket: Path) -> None:
         start_new_session=True,  # Ctrl-C in a terminal ends its users, not the server under them
     )
     deadline = time.monotonic() + _START_TIMEOUT
-    while not _answers(socket):
+    while not _answers(path):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             raise EmbeddedServerError(f"{binary} did not start; the end of its log:\n{_log_tail(home)}")
         time.sleep(0.01)
 
 
-def _stop(socket: Path) -> None:
+def _stop(path: Path) -> None:
     try:
-        with _client(socket) as client:
+        with _client(path) as client:
             client.shutdown()
     except redis.RedisError:
         return  # gone already
     deadline = time.monotonic() + 10
-    while socket.exists() and time.monotonic() < deadline:
+    while path.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
 
 

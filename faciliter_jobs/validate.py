@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from binascii import b2a_base64
 from collections.abc import Mapping
 from dataclasses import fields
@@ -24,6 +25,7 @@ MAX_JOBS_PER_CALL = 10_000
 MAX_LIMIT = 10_000
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _SPEC_FIELDS = frozenset(f.name for f in fields(JobSpec))
 
 
@@ -42,12 +44,12 @@ def _string(value: Any, name: str, limit: int, *, control: bool) -> str:
     if not value:
         raise InvalidArgumentError(f"{name}: must not be empty")
     try:
-        size = len(value.encode())
+        size = len(value) if value.isascii() else len(value.encode())
     except UnicodeEncodeError:
         raise InvalidArgumentError(f"{name}: text with lone surrogates is not UTF-8") from None
     if size > limit:
         raise InvalidArgumentError(f"{name}: {size:,} bytes, the limit is {limit}")
-    if not control and any(ord(c) < 32 or 127 <= ord(c) < 160 for c in value):
+    if not control and _CONTROL.search(value):
         raise InvalidArgumentError(f"{name}: {value!r} has control characters")
     return value
 

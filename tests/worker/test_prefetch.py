@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 
@@ -85,7 +86,7 @@ def test_the_pace_is_one_until_a_handler_proves_quick_and_doubles_at_most():
         pace.note(0.00001)
         pace.claimed(pace.room())
         rooms.append(pace.room())
-    assert all(b <= max(2, 2 * a) for a, b in zip(rooms, rooms[1:]))
+    assert all(b <= max(2, 2 * a) for a, b in itertools.pairwise(rooms))
 
 
 def test_one_slow_job_makes_the_pace_careful_at_once():

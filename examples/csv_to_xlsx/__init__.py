@@ -1,0 +1,1 @@
+"""CSV files to XLSX workbooks, as jobs."""
