@@ -67,15 +67,19 @@ class Transport:
 
     def run(self, call: Call[R]) -> R:
         """Raises QueueUnavailableError, QueueTimeoutError, QueueFullError, ScriptFailedError."""
+        return call.parse(self.send(call))
+
+    def send(self, call: Call[Any]) -> Any:
+        """As `run`, without taking the reply apart."""
         command = self._command_of(call)
         try:
-            return call.parse(self._send(command, call.script))
+            return self._send(command, call.script)
         except redis_errors.RedisError as error:
             may_resend = call.resend and self.config.retry_on_timeout
-            return call.parse(self._recover(error, command, may_resend, call.script))
+            return self._recover(error, command, may_resend, call.script)
 
     def begin(self, call: Call[R]) -> Pending[R]:
-        """Sends the call; its reply is read by `finish`, so that the caller can work meanwhile.
+        """Sends the call; the caller can work until it needs the reply, and then calls `wait` and `result`.
         Never re-sent."""
         return Pending(self, call)
 
@@ -140,11 +144,12 @@ class Transport:
 
 
 class Pending(Generic[R]):
-    """A call that has been sent. It holds a connection of the pool until `finish` or `abandon`."""
+    """A call that has been sent. It holds a connection of the pool until `wait` or `abandon`."""
 
     def __init__(self, transport: Transport, call: Call[R]) -> None:
         self._transport = transport
         self._call = call
+        self._reply: Any = None
         self._command = transport._command_of(call)
         self._connection: Any = transport._pool.take()
         try:
@@ -156,18 +161,21 @@ class Pending(Generic[R]):
             self._end()
             raise
 
-    def finish(self) -> R:
-        """Waits for the reply. Raises as `Transport.run` does."""
+    def wait(self) -> None:
+        """Until the reply is there. Raises as `Transport.run` does."""
         try:
             try:
-                reply = self._connection.read_response()
+                self._reply = self._connection.read_response()
             finally:
                 self._end()
         except redis_errors.NoScriptError:  # so it has done nothing
-            return self._transport.run(self._call)
+            self._reply = self._transport.send(self._call)
         except redis_errors.RedisError as error:
             raise translate(error, self._transport.config, self._call.script) from error
-        return self._call.parse(reply)
+
+    def result(self) -> R:
+        """What the reply says, after `wait`."""
+        return self._call.parse(self._reply)
 
     def abandon(self) -> None:
         """Gives the reply up, and with it the connection that it would come on."""

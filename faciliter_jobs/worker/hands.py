@@ -91,4 +91,4 @@ class Pace:
 
     def claimed(self, wanted: int) -> None:
         """A claim of so many has been made."""
-        self._allowed = min(_MOST_JOBS, max(2, wanted * 2))
+        self._allowed = min(_MOST_JOBS, max(2, wanted * 4))  # a claim is for half of the room

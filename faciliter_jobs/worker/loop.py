@@ -20,13 +20,15 @@ log = logging.getLogger("faciliter_jobs.worker")
 
 _LONGEST_PAUSE = 15.0  # seconds between two tries to reach the server
 _FAREWELL_TRIES = 5
+_QUICK = 16  # jobs in a turn from which on it pays to send the next before reading it
 
 
 class Loop:
     """One run of a worker.
 
     A turn reports outcomes and claims more in one call. While quick jobs are in hand the turn is
-    sent ahead and its reply read when they have run, so that the server works while we do.
+    sent ahead and its reply read when they have run; and the next is sent before that reply is taken
+    apart. So the server works while we do.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Loop:
         self._pace = Pace()
         # The turn that has been sent and not read: its outcomes and its reply to come.
         self._sent: tuple[list[Outcome], Pending[Turned]] | None = None
+        self._sent_for = 0  # how many jobs it may bring
         self._sent_lock = threading.RLock()  # whoever reads the reply: the loop or the steward
         self._faults = 0  # in a row
         self._done = 0
@@ -80,21 +83,23 @@ class Loop:
 
     # --- getting jobs -----------------------------------------------------------------------------
 
-    def _want(self) -> int:
-        """How many jobs to claim now."""
-        want = self._pace.room() - len(self._hands)
+    def _want(self, coming: int = 0) -> int:
+        """How many jobs to claim now, when so many are in a reply that hasn't been taken apart."""
+        room = self._pace.room()
+        # Half of it at a time: one half is run while the other is fetched.
+        want = min((room + 1) // 2, room - len(self._hands) - coming)
         if self._left is not None:
-            want = min(want, self._left - len(self._hands))
+            want = min(want, self._left - len(self._hands) - coming)
         return 0 if self._stopping.is_set() else max(0, want)
 
-    def _turn_ahead(self) -> None:
+    def _turn_ahead(self, coming: int = 0) -> None:
         """Sends a turn once half of the work in hand is done; with slow handlers, after each job."""
-        if len(self._hands) > self._pace.room() // 2:
+        if len(self._hands) + coming > self._pace.room() // 2:
             return
-        want = self._want()
-        if want == 0 and self._hands:
+        want = self._want(coming)
+        if want == 0 and (self._hands or coming):
             return
-        outcomes = self._hands.take_outcomes()
+        outcomes = self._take_outcomes()
         try:
             self._sent = (outcomes, self._claimer.begin_turn(outcomes, want))
         except QueueUnavailableError as error:
@@ -104,13 +109,14 @@ class Loop:
             self._hands.keep_outcomes(outcomes)
             raise
         else:
+            self._sent_for = want
             self._pace.claimed(want)
 
     def _get_more(self) -> None:
         """Reads the turn that was sent, or reports what is left and parks until there is work."""
         try:
             if self._sent is not None:
-                self._read_turn()
+                self._read_turn(and_send_the_next=True)
                 return
             self._report()
             want = self._want()
@@ -136,22 +142,25 @@ class Loop:
 
     # --- reporting (also called by the steward) -----------------------------------------------------
 
-    def _read_turn(self) -> None:
+    def _read_turn(self, *, and_send_the_next: bool = False) -> None:
         with self._sent_lock:
             if self._sent is None:
                 return
             (outcomes, pending), self._sent = self._sent, None
             try:
-                turned = pending.finish()
+                pending.wait()
             except BaseException:
                 self._hands.keep_outcomes(outcomes)  # perhaps reported: a second time does no harm
                 raise
+            if and_send_the_next and self._hands.has_outcomes and self._sent_for >= _QUICK:
+                self._turn_ahead(coming=self._sent_for)
+            turned = pending.result()
             self._receive(turned.jobs)
             self._settle(outcomes, turned.endings)
 
     def _report(self) -> None:
         """Reports what has ended, without claiming more: it may be sent twice."""
-        outcomes = self._hands.take_outcomes()
+        outcomes = self._take_outcomes()
         if not outcomes:
             return
         try:
@@ -160,8 +169,13 @@ class Loop:
             self._hands.keep_outcomes(outcomes)
             raise
 
-    def _settle(self, outcomes: Sequence[Outcome], endings: Sequence[Ending]) -> None:
+    def _take_outcomes(self) -> list[Outcome]:
+        """To be reported now. Their leases are done with: the heartbeat would find them ended."""
+        outcomes = self._hands.take_outcomes()
         self._heartbeat.let_go([outcome.job_id for outcome in outcomes])
+        return outcomes
+
+    def _settle(self, outcomes: Sequence[Outcome], endings: Sequence[Ending]) -> None:
         for outcome, ending in zip(outcomes, endings):
             if not ending.accepted:
                 log.warning("job %s: this attempt's outcome came too late (%s)", outcome.job_id, ending.value)
@@ -174,12 +188,12 @@ class Loop:
         jobs = self._hands.take_unstarted()
         if not jobs:
             return
+        self._heartbeat.let_go([claimed.job_id for claimed in jobs])
         try:
             self._claimer.release(jobs)
         except BaseException:
-            self._hands.receive(jobs)
+            self._receive(jobs)
             raise
-        self._heartbeat.let_go([claimed.job_id for claimed in jobs])
         log.info("worker %s gave back %d jobs that wait behind a long one", self._name, len(jobs))
 
     def _farewell(self) -> None:
