@@ -28,7 +28,7 @@ def client_of(config: JobConfig) -> redis.Redis:
     """A plain client of the server behind a config."""
     c = config
     if c.unix_socket:
-        return redis.Redis(unix_socket_path=c.unix_socket, db=c.db)
+        return redis.Redis(unix_socket_path=c.unix_socket, db=c.db, password=c.password)
     return redis.Redis(c.host, c.port, db=c.db, password=c.password, username=c.username)
 
 
@@ -84,10 +84,10 @@ class ServerProcess:
 
     @property
     def config(self) -> JobConfig:
-        return JobConfig(unix_socket=str(self.socket))
+        return JobConfig(unix_socket=str(self.socket), password=self.options.get("requirepass"))
 
     def client(self) -> redis.Redis:
-        return redis.Redis(unix_socket_path=str(self.socket))
+        return client_of(self.config)
 
     def start(self) -> None:
         args = [part for name, value in self.options.items() for part in (f"--{name}", value)]
