@@ -102,7 +102,7 @@ class Loop:
         outcomes = self._take_outcomes()
         try:
             self._sent = (outcomes, self._claimer.begin_turn(outcomes, want))
-        except QueueUnavailableError as error:
+        except JobQueueError as error:
             self._hands.keep_outcomes(outcomes)
             self._note_fault(error)
         except BaseException:
@@ -123,7 +123,7 @@ class Loop:
             if want > 0:
                 self._receive(self._claimer.next_jobs(want))
                 self._pace.claimed(want)
-        except QueueUnavailableError as error:
+        except JobQueueError as error:
             self._note_fault(error)
             self._stopping.wait(pause_before(self._faults, _LONGEST_PAUSE))
         else:
@@ -137,8 +137,10 @@ class Loop:
 
     def _note_fault(self, error: Exception) -> None:
         self._faults += 1
-        if self._faults == 1:
+        if self._faults == 1 and isinstance(error, QueueUnavailableError):
             log.warning("worker %s has lost its server, and tries again: %s", self._name, error)
+        elif not isinstance(error, QueueUnavailableError):
+            log.error("worker %s: a call failed, and is tried again: %s", self._name, error)
 
     # --- reporting (also called by the steward) -----------------------------------------------------
 

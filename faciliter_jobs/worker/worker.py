@@ -120,8 +120,8 @@ class JobWorker:
         self._executor = Executor(self.job_queue, self._handlers, policy)
         self._claimer = claimer
         log.info("worker %s serves %s", self.name, ", ".join(types) or "every type")
-        heartbeat.beat()
         try:
+            heartbeat.beat()
             with heartbeat:
                 loop = Loop(self.name, claimer, heartbeat, self._executor, self._stopping, max_jobs)
                 done = loop.run()
