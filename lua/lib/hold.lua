@@ -9,7 +9,7 @@ local function unpark(worker) redis.call('ZREM', keys.parked, worker) end
 
 local function take_over(id, worker, deadline)
   local job, flat = record.read_whole(id)
-  if not (job and record.is_live(job) and job.worker == worker) then
+  if not (job and record.is_live(job) and job.worker == worker and record.is_sound(job)) then
     redis.call('LREM', keys.processing(worker), 1, id) -- taken back from this worker meanwhile
     return nil
   end

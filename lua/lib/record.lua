@@ -11,8 +11,10 @@ local FIELDS = {
 -- The first of them are enough to end an attempt.
 local HELD_FIELDS = 10
 
+-- A key that somebody has put something else in counts as no record: an error in the middle of a
+-- script would leave the jobs that it has in hand nowhere.
 local function read_fields(id, count)
-  local found = redis.call('HMGET', keys.job(id), unpack(FIELDS, 1, count))
+  local found = redis.pcall('HMGET', keys.job(id), unpack(FIELDS, 1, count))
   if not found[1] then return nil end
   local job = { id = id }
   for i = 1, count do job[FIELDS[i]] = found[i] or nil end
@@ -27,7 +29,7 @@ local function read_held(id) return read_fields(id, HELD_FIELDS) end
 
 -- The job with its payloads, and the whole record as HGETALL gave it.
 local function read_whole(id)
-  local flat = redis.call('HGETALL', keys.job(id))
+  local flat = redis.pcall('HGETALL', keys.job(id))
   if #flat == 0 then return nil end
   local job = { id = id }
   for i = 1, #flat, 2 do job[flat[i]] = flat[i + 1] end
@@ -36,6 +38,11 @@ end
 
 -- Names one attempt of one submission: what an attempt must show to change its job (fencing).
 local function token(job) return job.seq .. '.' .. (job.attempt or '0') end
+
+-- Whether the record has what starting an attempt needs. One that hasn't is damaged: the doctor says so.
+local function is_sound(job)
+  return tonumber(job.seq) and tonumber(job.created_at) and tonumber(job.ttl_ms) and job.type
+end
 
 local function is_live(job) return job.status == 'pending' or job.status == 'processing' end
 
@@ -72,6 +79,7 @@ local record = {
   read_held = read_held,
   read_whole = read_whole,
   token = token,
+  is_sound = is_sound,
   is_live = is_live,
   expires_at = expires_at,
   add_payload = add_payload,

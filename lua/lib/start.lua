@@ -34,7 +34,7 @@ local function runs_alone(job) return job.losses or job.max_retries == '0' end
 local function start_ids(ids, worker, deadline, jobs, holds_more)
   for i, id in ipairs(ids) do
     local job, flat = record.read_whole(id)
-    if job and job.status == 'pending' then
+    if job and job.status == 'pending' and record.is_sound(job) then
       local alone = runs_alone(job)
       if alone and (#jobs > 0 or holds_more) then return i - 1, true end
       jobs[#jobs + 1] = attempt(job, flat, worker, deadline, false)

@@ -64,7 +64,9 @@ end
 
 for _, id in ipairs(ARGV) do
   local job = record.read(id)
-  if job then
+  if job and not record.is_sound(job) then
+    problem(id, 'its record is damaged')
+  elseif job then
     if record.is_live(job) then
       check_waiting(job)
     elseif in_zset(keys.leases, id) + in_zset(keys.scheduled, id)

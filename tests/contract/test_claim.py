@@ -239,3 +239,17 @@ def test_a_worker_that_holds_jobs_is_not_given_one_that_runs_alone(stage):
     assert [c.job_id for c in stage.claim(10, "w2")] == [alone]
     stage.complete(held.job_id, held.token, held.token)
     assert [c.job_id for c in stage.claim(10, "w1")] == [behind]
+
+
+@pytest.mark.parametrize(
+    "damage", [("HDEL", "ttl_ms"), ("HDEL", "created_at"), ("HSET", "ttl_ms", "soon"), ("DEL",)]
+)
+def test_a_damaged_record_takes_no_other_job_with_it(stage, damage):
+    """LESSONS 41: the script goes on, so the jobs that it has taken from their lanes are not lost."""
+    damaged, *others = stage.submit_many(3)
+    stage.check = False
+    key = stage.tag + "job:" + damaged
+    stage.client.execute_command(damage[0], key, *damage[1:])
+    if damage == ("DEL",):
+        stage.client.set(key, "something else")
+    assert [c.job_id for c in stage.claim(10)] == others
