@@ -12,8 +12,6 @@ local job_id, token, op, error, traceback, retry_delay_ms, max_retries = unpack(
 local job = record.read(job_id)
 local refusal = finish.refusal(job, token, op)
 if refusal then return refusal end
-max_retries = tonumber(max_retries)
-if max_retries < 0 then job.max_retries = max_retries end
-local word = finish.fail(job, token, op, error, traceback, tonumber(retry_delay_ms), max_retries)
+local word = finish.fail(job, token, op, error, traceback, tonumber(retry_delay_ms), tonumber(max_retries))
 finish.flush()
 return word

@@ -17,7 +17,8 @@ local jobs = {}
 if tonumber(tend_limit) > 0 then tend.run(tonumber(tend_limit)) end
 hold.unpark(worker)
 hold.adopt(worker, deadline, start.list_from(7 + types_count), jobs)
-local more_may_wait = start.claim(worker, deadline, want, types, jobs)
+-- What it holds already is enough for this turn, and may have to run alone.
+local more_may_wait = #jobs == 0 and start.claim(worker, deadline, want, types, jobs)
 finish.flush()
 if #jobs > 0 or more_may_wait then return { NOW, 0, jobs } end
 

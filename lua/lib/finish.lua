@@ -78,10 +78,10 @@ local function complete(job, token, op, result)
 end
 
 -- A failed attempt: again after the delay while retries are left, else FAILED for good.
--- The record's own max_retries goes before the worker's.
+-- The record's own max_retries goes before the worker's; below 0 = never again, whoever says otherwise.
 local function fail(job, token, op, error, traceback, delay_ms, max_retries)
   local retries = tonumber(job.retries or 0)
-  if retries < (tonumber(job.max_retries) or max_retries) then
+  if max_retries >= 0 and retries < (tonumber(job.max_retries) or max_retries) then
     return requeue(job, delay_ms, 'retries', retries + 1, 'last_error', error,
       'traceback', traceback, by(job, token, op))
   end

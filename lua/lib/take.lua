@@ -31,6 +31,7 @@ local function interleave(served, into)
   end
 end
 
+-- Whole rounds of the ring at a time: as if each job were taken alone, in fewer commands.
 local function take_level(level, job_type, want, into)
   local ring = keys.ring(level, job_type)
   while #into < want do
@@ -38,10 +39,9 @@ local function take_level(level, job_type, want, into)
     local companies = redis.call('ZRANGE', ring, 0, room - 1)
     if #companies == 0 then return end
     local turn = (#companies > 1 or room == 1) and lanes.last_turn(ring) or nil
-    local share, extra, served = math.floor(room / #companies), room % #companies, {}
+    local share, served = math.floor(room / #companies), {}
     for i, company in ipairs(companies) do
-      local count = share + (i <= extra and 1 or 0)
-      served[i] = serve(level, job_type, company, count, turn and turn + i)
+      served[i] = serve(level, job_type, company, share, turn and turn + i)
     end
     interleave(served, into)
   end

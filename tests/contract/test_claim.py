@@ -116,6 +116,18 @@ def test_a_batch_interleaves_the_companies(stage):
     assert "".join(_companies(stage, stage.claim(6))) in ("ABABAB", "BABABA")
 
 
+def test_a_batch_goes_round_as_single_claims_do(stage):
+    def submitted():
+        for company, count in (("short", 1), ("long", 5), ("other", 5)):
+            stage.submit_many(count, company=company)
+
+    submitted()
+    by_ones = [stage.claim_one().job().company_id for _ in range(11)]
+    submitted()
+    in_batches = [claimed.job().company_id for want in (5, 4, 2) for claimed in stage.claim(want)]
+    assert in_batches == by_ones
+
+
 def test_a_batch_is_full_while_jobs_wait(stage):
     stage.submit_many(20, company="A")
     stage.submit(company="B")

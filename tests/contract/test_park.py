@@ -76,6 +76,14 @@ def test_it_stays_parked_until_its_deadline(stage):
     assert stage.places(stage.submit()) == ["lane"]
 
 
+def test_what_stands_in_its_own_lists_comes_alone(stage):
+    # It may have been handed one that must run alone.
+    stage.park()
+    handed = stage.submit(max_retries=0)
+    stage.submit_many(3)
+    assert [claimed.job_id for claimed in stage.park(want=4).jobs] == [handed]
+
+
 def test_it_takes_no_more_than_it_wants(stage):
     stage.submit_many(5)
     assert len(stage.park(want=3).jobs) == 3

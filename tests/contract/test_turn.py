@@ -88,6 +88,12 @@ def test_a_job_twice_in_a_call_ends_once(stage):
     assert _words(turned) == ["completed", "already"]
 
 
+def test_minus_one_means_never_again_whatever_the_job_says(stage):
+    job_id = stage.submit(max_retries=5)
+    token = stage.claim_one().token
+    assert _words(stage.turn([_failed(job_id, token, max_retries=-1)])) == ["failed"]
+
+
 def test_an_outcome_that_its_handler_has_reported_already_says_so(stage):
     job_id = stage.submit()
     token = stage.claim_one().token
