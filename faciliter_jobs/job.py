@@ -26,7 +26,7 @@ TERMINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED
 # (from, to) -> the scripts that move a job so; None is "no record". park, turn and tend do the work of
 # others besides, as their headers say. A test holds the MOVES lines of the Lua headers against this table.
 TRANSITIONS: dict[tuple[JobStatus | None, JobStatus | None], frozenset[str]] = {
-    (None, JobStatus.PENDING): frozenset({"submit"}),
+    (None, JobStatus.PENDING): frozenset({"submit", "submit_one"}),
     (JobStatus.PENDING, JobStatus.PROCESSING): frozenset({"claim", "park", "adopt", "turn"}),
     (JobStatus.PENDING, JobStatus.COMPLETED): frozenset({"complete"}),
     (JobStatus.PENDING, JobStatus.FAILED): frozenset({"fail"}),

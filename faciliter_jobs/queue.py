@@ -114,7 +114,7 @@ class RedisJobQueue(BaseJobQueue):
             job_id, delay, run_at, max_retries, retry_delay,
         )  # fmt: skip
         job = validate.new_job(spec, self.config)
-        self.transport.run(scripts.submit(self.tag, jobs=[job]))
+        self.transport.run(scripts.submit_one(self.tag, job=job))
         return job.job_id
 
     def submit_jobs(self, jobs: Iterable[JobSpec | Mapping[str, Any]]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -17,7 +18,8 @@ Fields = dict[bytes, bytes]
 
 log = logging.getLogger("faciliter_jobs")
 
-_PIECE = 64  # record.lua cuts short payloads into pieces of this size
+_PAYLOAD = re.compile(rb"(in|metadata|result)\d*$")
+_PIECE = 63  # payload.lua cuts short payloads into pieces of this size
 
 
 def fields_of(flat: Iterable[bytes]) -> Fields:
@@ -58,8 +60,8 @@ def _metadata(fields: Fields) -> dict[str, Any] | None:
     return metadata or (None if stored is None else {})
 
 
-def _packed(fields: Fields, name: str) -> Any:
-    """A payload, which may be stored in pieces: `input`, `input1`, `input2`..."""
+def _packed(fields: Fields, name: str, shown_as: str = "") -> Any:
+    """A payload, which may be stored in pieces: `in`, `in1`, `in2`..."""
     stored = fields.get(name.encode())
     if stored is None:
         return None
@@ -68,7 +70,7 @@ def _packed(fields: Fields, name: str) -> Any:
         while more := fields.get(b"%s%d" % (name.encode(), len(pieces))):
             pieces.append(more)
         stored = b"".join(pieces)
-    return codec.unpack(stored, name)
+    return codec.unpack(stored, shown_as or name)
 
 
 def _progress(fields: Fields) -> int:
@@ -77,7 +79,7 @@ def _progress(fields: Fields) -> int:
 
 
 def _updated_at(fields: Fields) -> int:
-    times = (fields.get(name) for name in (b"updated_at", b"started_at", b"created_at"))
+    times = (fields.get(name) for name in (b"updated_at", b"started_at", b"at"))
     return max(int(t) for t in times if t is not None)
 
 
@@ -91,12 +93,12 @@ def job_from_fields(job_id: str, fields: Fields) -> Job:
             job_id=job_id,
             job_type=fields[b"type"].decode(),
             status=status,
-            created_at=iso(int(fields[b"created_at"])),
+            created_at=iso(int(fields[b"at"])),
             updated_at=iso(updated_at),
             company_id=_text(fields.get(b"company")),
             user_id=_text(fields.get(b"user")),
             session_id=_text(fields.get(b"session")),
-            input_data=_packed(fields, "input"),
+            input_data=_packed(fields, "in", "input_data"),
             progress=_progress(fields),
             progress_message=_text(fields.get(b"progress_message")),
             result=_packed(fields, "result"),
@@ -124,7 +126,7 @@ def listed_job(job_id: str, fields: Fields) -> Job | None:
         return job_from_fields(job_id, fields)
     except UndecodableError as error:
         damage = str(error)
-    plain = {k: v for k, v in fields.items() if not k.startswith((b"input", b"result", b"metadata"))}
+    plain = {k: v for k, v in fields.items() if not _PAYLOAD.match(k)}
     try:
         return replace(job_from_fields(job_id, plain), error=damage)
     except UndecodableError:

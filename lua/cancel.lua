@@ -12,6 +12,6 @@ local job_id, op, reason = unpack(ARGV)
 local job = record.read(job_id)
 local refusal = finish.refusal(job, '', op)
 if refusal then return refusal end
-local word = finish.terminal(job, 'cancelled', 'error', reason, 'last_op', finish.other(job, op))
+local word = finish.terminal(job, 'cancelled', { 'error', reason, 'last_op', finish.other(job, op) })
 finish.flush()
 return word

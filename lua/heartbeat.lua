@@ -10,7 +10,7 @@
 -- include: go_on, keys, clock, batch, record
 
 local worker, lease_ms, alive_ms, max_retries, info = unpack(ARGV, 1, 5)
-redis.call('ZADD', keys.workers, NOW + alive_ms, worker)
+redis.call('ZADD', keys.workers(), NOW + alive_ms, worker)
 redis.call('HSET', keys.worker(worker), 'max_retries', max_retries, 'info', info, 'seen_at', NOW)
 
 local gone = {}
@@ -18,7 +18,7 @@ for first = 6, #ARGV, 2 do
   local job_id, token = ARGV[first], ARGV[first + 1]
   local job = record.read(job_id)
   if job and job.status == 'processing' and record.token(job) == token then
-    batch.zadd(keys.leases, NOW + lease_ms, job_id)
+    batch.zadd(keys.leases(), NOW + lease_ms, job_id)
   else
     gone[#gone + 1] = job_id
   end

@@ -28,6 +28,6 @@ hold.unpark(worker)
 empty(keys.processing(worker))
 empty(keys.inbox(worker))
 finish.flush()
-redis.call('ZREM', keys.workers, worker)
+redis.call('ZREM', keys.workers(), worker)
 redis.call('DEL', keys.worker(worker))
 return given_back

@@ -23,7 +23,7 @@ finish.flush()
 if #jobs > 0 or more_may_wait then return { NOW, 0, jobs } end
 
 local parked_until = NOW + park_ms
-redis.call('ZADD', keys.parked, parked_until, worker)
+redis.call('ZADD', keys.parked(), parked_until, worker)
 if types_count == 0 then types = { '' } end
 for _, job_type in ipairs(types) do
   local key = keys.parked_for(job_type)

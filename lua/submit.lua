@@ -7,64 +7,20 @@
 -- MOVES    (none) -> PENDING: in a parked worker's inbox, a lane, or scheduled when due later
 -- AGAIN    an id that exists is left as it is
 -- COST     O(log n) a job
--- include: keys, clock, batch, record, index, homes, expiry, handoff
-
-local FIELDS = 13
-
-local function due_time(delay_ms, run_at_ms)
-  if delay_ms ~= '' then return NOW + tonumber(delay_ms) end
-  if run_at_ms ~= '' then return tonumber(run_at_ms) end
-  return NOW
-end
-
-local function given(fields, name, value)
-  if value == '' then return end
-  local n = #fields
-  fields[n + 1], fields[n + 2] = name, value
-end
+-- include: keys, clock, batch, new_job, index, expiry, handoff
 
 local function add(first, seq)
-  local id, job_type, company, user, session, input, metadata, ttl_ms, max_retries, retry_delay_ms,
-    delay_ms, run_at_ms, priority = unpack(ARGV, first, first + 12)
-  local due_at = due_time(delay_ms, run_at_ms)
-  local job = {
-    id = id, type = job_type, seq = seq, priority = priority,
-    company = company ~= '' and company or nil, user = user ~= '' and user or nil,
-  }
-  if job.user and homes.is_away(user, job.company) then job.away = '1' end
-
-  local fields = {
-    'status', 'pending', 'type', job_type, 'seq', seq, 'created_at', STAMP, 'ttl_ms', ttl_ms,
-  }
-  given(fields, 'company', company)
-  given(fields, 'user', user)
-  given(fields, 'away', job.away or '')
-  given(fields, 'session', session)
-  given(fields, 'max_retries', max_retries)
-  given(fields, 'retry_delay_ms', retry_delay_ms)
-  given(fields, 'due_at', due_at > NOW and due_at or '')
-  given(fields, 'priority', priority ~= '0' and priority or '')
-  record.add_payload(fields, 'input', input)
-  record.add_payload(fields, 'metadata', metadata)
-  redis.call('HSET', keys.job(id), unpack(fields))
-
+  local job, due_at = new_job.create(first, seq)
   index.set(job, 'pending')
   if due_at > NOW then
-    batch.zadd(keys.scheduled, due_at, id)
+    batch.zadd(keys.scheduled(), due_at, job.id)
   else
     handoff.offer(job)
   end
 end
 
--- One entry a chunk of the expiry index, with the smallest ttl in it.
-local shortest = {}
-local function watch(first, seq)
-  local chunk, ttl_ms = expiry.chunk_of(seq), tonumber(ARGV[first + 7])
-  if not shortest[chunk] or ttl_ms < shortest[chunk] then shortest[chunk] = ttl_ms end
-end
-
 local new, seen = {}, {}
-for first = 1, #ARGV, FIELDS do
+for first = 1, #ARGV, new_job.FIELDS do
   local id = ARGV[first]
   if not seen[id] and redis.call('EXISTS', keys.job(id)) == 0 then new[#new + 1] = first end
   seen[id] = true
@@ -72,11 +28,23 @@ end
 if #new == 0 then return 0 end
 
 -- The first write: at maxmemory the server refuses it, and nothing has been done.
-local seq = redis.call('INCRBY', keys.seq, #new) - #new
+local seq = redis.call('INCRBY', keys.seq(), #new) - #new
+
+-- One look into the expiry index for those of one chunk.
+local shortest, begins = nil, false
+local function watch(first, number)
+  local ttl_ms = tonumber(ARGV[first + 7])
+  if not shortest or ttl_ms < shortest then shortest = ttl_ms end
+  begins = begins or expiry.is_first(number)
+  if expiry.is_first(number + 1) or number == seq + #new then
+    expiry.watch(number, shortest, begins)
+    shortest, begins = nil, false
+  end
+end
+
 for i, first in ipairs(new) do
-  add(first, seq + i)
+  add(first, tostring(seq + i))
   watch(first, seq + i)
 end
-for chunk, ttl_ms in pairs(shortest) do expiry.no_later(chunk, NOW + ttl_ms) end
 handoff.flush()
 return #new

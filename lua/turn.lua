@@ -8,7 +8,7 @@
 -- MOVES    as complete, fail and claim do
 -- AGAIN    the outcomes are "already"; it claims more, so the client sends it again with want = 0 only
 -- COST     O((outcomes + want) * log n)
--- include: clock, record, start, finish
+-- include: clock, record, place, start, finish
 
 local worker, lease_ms, want, types_count = unpack(ARGV, 1, 4)
 want, types_count = tonumber(want), tonumber(types_count)
@@ -23,9 +23,14 @@ local function end_attempt(first)
   return finish.fail(job, token, token, payload, traceback, tonumber(retry_delay_ms), tonumber(max_retries))
 end
 
+local FIELDS, first_outcome = 7, 5 + types_count
 local words = {}
-for first = 5 + types_count, #ARGV, 7 do words[#words + 1] = end_attempt(first) end
-finish.flush()
+if #ARGV >= first_outcome then
+  place.pop(worker, (#ARGV - first_outcome + 1) / FIELDS)
+  for first = first_outcome, #ARGV, FIELDS do words[#words + 1] = end_attempt(first) end
+  place.put_back(worker)
+  finish.flush()
+end
 
 local jobs = {}
 if want > 0 then

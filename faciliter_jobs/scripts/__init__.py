@@ -10,7 +10,7 @@ from .compose import composed
 from .finish import Ending, cancel, complete, fail, progress, retry
 from .lifecycle import Cleaned, cleanup, heartbeat, leave, promote, recover, release, tend
 from .reads import Problem, Stats, WorkerInfo, check_jobs, check_members, list_jobs, stats
-from .submit import NewJob, submit
+from .submit import NewJob, submit, submit_one
 
 __all__ = [
     "Call",
@@ -43,6 +43,7 @@ __all__ = [
     "retry",
     "stats",
     "submit",
+    "submit_one",
     "tend",
     "turn",
 ]

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from .inline import Functions, functions_of, inline
+from .shake import Library, Line, shake
+
 _INCLUDE = re.compile(r"^-- include: *(.+?) *$", re.MULTILINE)
+_HERE = re.compile(r"^ +-- include here: *(.+?) *$", re.MULTILINE)
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -41,7 +45,16 @@ def lua_folder() -> Path:
 
 
 def includes_of(text: str) -> list[str]:
-    return [name.strip() for line in _INCLUDE.findall(text) for name in line.split(",")]
+    return _names(_INCLUDE, text)
+
+
+def includes_here_of(text: str) -> list[str]:
+    """Libraries that are defined in the middle of a script, in a branch that it seldom takes."""
+    return _names(_HERE, text)
+
+
+def _names(pattern: re.Pattern[str], text: str) -> list[str]:
+    return [name.strip() for line in pattern.findall(text) for name in line.split(",")]
 
 
 def script_names(folder: Path | None = None) -> list[str]:
@@ -51,36 +64,66 @@ def script_names(folder: Path | None = None) -> list[str]:
     return sorted(p.relative_to(folder).with_suffix("").as_posix() for p in found)
 
 
-def _order(name: str, folder: Path, swapped: dict[str, str]) -> list[tuple[str, str]]:
-    """The libraries that a script needs, each after those that it needs itself: (file, text)."""
-    ordered: dict[str, str] = {}
+class _Joiner:
+    """Puts together the lines of a script and of its libraries, each with where it comes from."""
 
-    def visit(library: str, path: tuple[str, ...]) -> None:
-        file = f"lua/lib/{library}.lua"
-        if file in ordered:
+    def __init__(self, name: str, folder: Path, swapped: dict[str, str]) -> None:
+        self.lines: list[str] = []
+        self.origin: list[tuple[str, int]] = []
+        self._name = name
+        self._folder = folder
+        self._swapped = swapped
+        self._libraries: dict[str, Library] = {}
+        self._needs: dict[str, list[str]] = {}
+        self._inlined: Functions = {}
+
+    def join(self) -> None:
+        text = (self._folder / f"{self._name}.lua").read_text("utf-8")
+        for library in (*includes_of(text), *includes_here_of(text)):
+            self._read(library, ())
+        shake(self._libraries, text)
+        present: set[str] = set()
+        for library in includes_of(text):
+            self._write(library, present)
+        for line in enumerate(text.splitlines(), 1):
+            self._add(f"lua/{self._name}.lua", [line])
+            in_branch = set(present)  # what is defined there isn't seen outside
+            for library in includes_here_of(line[1]):
+                self._write(library, in_branch)
+
+    def _read(self, name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            raise ValueError(f"include cycle: {' -> '.join((*path, name))}")
+        if name in self._libraries:
             return
-        if library in path:
-            raise ValueError(f"include cycle: {' -> '.join((*path, library))}")
-        text = swapped.get(library) or (folder / "lib" / f"{library}.lua").read_text("utf-8")
-        for needed in includes_of(text):
-            visit(needed, (*path, library))
-        ordered[file] = text
+        text = self._swapped.get(name) or (self._folder / "lib" / f"{name}.lua").read_text("utf-8")
+        self._needs[name] = includes_of(text)
+        for needed in self._needs[name]:
+            self._read(needed, (*path, name))
+        if name == "keys":
+            self._inlined = functions_of(text)
+        self._libraries[name] = Library.parse(name, text)
 
-    text = (folder / f"{name}.lua").read_text("utf-8")
-    for library in includes_of(text):
-        visit(library, ())
-    return [*ordered.items(), (f"lua/{name}.lua", text)]
+    def _write(self, name: str, present: set[str]) -> None:
+        """A library after those that it needs itself, each once."""
+        if name in present:
+            return
+        present.add(name)
+        for needed in self._needs[name]:
+            self._write(needed, present)
+        self._add(f"lua/lib/{name}.lua", self._libraries[name].kept_lines())
+
+    def _add(self, file: str, lines: list[Line]) -> None:
+        for number, line in lines:
+            self.lines.append(inline(line, self._inlined))
+            self.origin.append((file, number))
 
 
 def compose(name: str, folder: Path | None = None, swapped: dict[str, str] | None = None) -> Composed:
     """`swapped` replaces the text of libraries by name: tests use it to set the clock."""
-    lines: list[str] = []
-    origin: list[tuple[str, int]] = []
-    for file, text in _order(name, folder or lua_folder(), swapped or {}):
-        for number, line in enumerate(text.splitlines(), 1):
-            lines.append(line)
-            origin.append((file, number))
-    return Composed(name, "\n".join(lines), tuple(origin))
+    joiner = _Joiner(name, folder or lua_folder(), swapped or {})
+    joiner.join()
+    return Composed(name, "\n".join(joiner.lines), tuple(joiner.origin))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""lua/submit.lua"""
+"""lua/submit.lua, lua/submit_one.lua"""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ class NewJob:
             optional(self.run_at_ms),
             self.priority,
         )
+
+
+def submit_one(tag: str, *, job: NewJob) -> Call[int]:
+    """1 when the job is new, else 0."""
+    return Call("submit_one", tag, job.args(), int)
 
 
 def submit(tag: str, *, jobs: Sequence[NewJob]) -> Call[int]:

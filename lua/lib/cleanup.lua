@@ -22,13 +22,13 @@ end
 local function visit(id, counts)
   local job = record.read(id)
   if not job then return nil end
-  if job.status == 'processing' then return NOW + job.ttl_ms end
+  if job.status == 'processing' then return NOW + job.ttl end
   local expires_at = record.expires_at(job)
-  if expires_at > NOW then return math.min(expires_at, NOW + job.ttl_ms) end
+  if expires_at > NOW then return math.min(expires_at, NOW + job.ttl) end
   if job.status == 'pending' then
     finish.expire(job)
     counts.expired = counts.expired + 1
-    return NOW + job.ttl_ms
+    return NOW + job.ttl
   end
   purge(job)
   counts.purged = counts.purged + 1
@@ -37,6 +37,7 @@ end
 
 local function visit_chunk(chunk, counts)
   local low, high = expiry.seqs_of(chunk)
+  expiry.close(chunk)
   local next_visit
   for _, status in ipairs(STATUSES) do
     for _, id in ipairs(index.between(status, low, high)) do
@@ -45,9 +46,9 @@ local function visit_chunk(chunk, counts)
     end
   end
   if next_visit then
-    redis.call('ZADD', keys.expiry, next_visit, chunk)
+    redis.call('ZADD', keys.expiry(), next_visit, chunk)
   else
-    redis.call('ZREM', keys.expiry, chunk)
+    redis.call('ZREM', keys.expiry(), chunk)
   end
 end
 
@@ -55,7 +56,7 @@ end
 local function expired(limit)
   local chunks = math.max(1, math.floor(limit / expiry.chunk_size()))
   local counts = { purged = 0, expired = 0 }
-  for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', keys.expiry, '-inf', NOW, 'LIMIT', 0, chunks)) do
+  for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', keys.expiry(), '-inf', NOW, 'LIMIT', 0, chunks)) do
     visit_chunk(tonumber(chunk), counts)
   end
   flush()

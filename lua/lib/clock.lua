@@ -2,5 +2,5 @@
 -- text: the server formats each number that a script passes on, which costs as much as a command.
 
 local clock_reading = redis.call('TIME')
-local NOW = clock_reading[1] * 1000 + math.floor(clock_reading[2] / 1000)
-local STAMP = string.format('%.0f', NOW)
+local STAMP = clock_reading[1] .. string.sub(1000000 + clock_reading[2], 2, 4)
+local NOW = tonumber(STAMP)

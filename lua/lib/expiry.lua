@@ -1,23 +1,41 @@
--- include: keys
+-- include: keys, clock
 -- When records expire. Jobs are watched in chunks of 64 submission numbers: a chunk's score is a
 -- time before which none of its jobs can expire, so no transition has to move it. cleanup looks
 -- into a chunk when that time comes, and sets the next.
 
 local CHUNK = 64
 
-local function chunk_of(seq) return math.floor(seq / CHUNK) end
+-- The first job of a chunk has it looked into within an hour. So a later one, unless it lives for
+-- less than that, has nothing to write.
+local SOON_MS = 3600000
 
-local function seqs_of(chunk) return chunk * CHUNK, chunk * CHUNK + CHUNK - 1 end
+local function chunk_of(seq) return math.floor((seq - 1) / CHUNK) end
+
+local function seqs_of(chunk) return chunk * CHUNK + 1, chunk * CHUNK + CHUNK end
 
 -- Jobs per chunk, to turn a limit in jobs into one in chunks.
 local function chunk_size() return CHUNK end
 
--- A job of this chunk may expire as early as `at`.
-local function no_later(chunk, at) redis.call('ZADD', keys.expiry, 'LT', at, chunk) end
+-- A new job, or the one that lives shortest of those that a call adds to a chunk.
+local function watch(seq, ttl_ms, is_first)
+  if not is_first and ttl_ms >= SOON_MS then return end
+  redis.call('ZADD', keys.expiry(), 'LT', NOW + math.min(ttl_ms, SOON_MS), chunk_of(seq))
+end
+
+local function is_first(seq) return seq % CHUNK == 1 end
+
+-- The chunk takes no new jobs: they would rely on a look that has been. Its unused numbers are lost.
+local function close(chunk)
+  local low, high = seqs_of(chunk)
+  local last = tonumber(redis.call('GET', keys.seq()) or 0)
+  if last >= low and last < high then redis.call('SET', keys.seq(), string.format('%.0f', high)) end
+end
 
 local expiry = {
   chunk_of = chunk_of,
   seqs_of = seqs_of,
   chunk_size = chunk_size,
-  no_later = no_later,
+  watch = watch,
+  is_first = is_first,
+  close = close,
 }

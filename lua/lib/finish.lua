@@ -1,4 +1,4 @@
--- include: keys, clock, batch, record, index, place, handoff
+-- include: keys, clock, batch, record, payload, index, place, handoff
 -- The ends of an attempt: COMPLETED, FAILED, CANCELLED, or PENDING again.
 
 -- The record's last_op names the attempt that was ended and what ended it, unless the attempt did so
@@ -28,10 +28,10 @@ local function refusal(job, token, op)
   return 'finished'
 end
 
--- Moves the job to a terminal status; `...` are further fields and values of its record.
-local function terminal(job, status, ...)
+-- Moves the job to a terminal status; `fields` are further fields and values of its record.
+local function terminal(job, status, fields)
   place.leave(job)
-  redis.call('HSET', keys.job(job.id), 'status', status, 'updated_at', STAMP, ...)
+  redis.call('HSET', job.key, 'status', status, 'updated_at', STAMP, unpack(fields))
   batch.zadd(keys.finished(status), STAMP, job.id)
   index.set(job, status)
   job.status, job.updated_at = status, STAMP
@@ -41,13 +41,13 @@ end
 -- Back to PENDING, in its lane or, with a delay, scheduled.
 local function requeue(job, delay_ms, ...)
   place.leave(job)
-  redis.call('HDEL', keys.job(job.id), 'worker')
-  redis.call('HSET', keys.job(job.id), 'status', 'pending', 'updated_at', STAMP, 'due_at',
+  redis.call('HDEL', job.key, 'worker')
+  redis.call('HSET', job.key, 'status', 'pending', 'updated_at', STAMP, 'due_at',
     NOW + delay_ms, ...)
   index.set(job, 'pending')
   job.status, job.worker = 'pending', nil
   if delay_ms > 0 then
-    batch.zadd(keys.scheduled, NOW + delay_ms, job.id)
+    batch.zadd(keys.scheduled(), NOW + delay_ms, job.id)
   else
     handoff.offer(job)
   end
@@ -59,7 +59,7 @@ end
 local function give_back(job, why)
   if job.status == 'pending' then
     place.leave(job)
-    redis.call('HDEL', keys.job(job.id), 'worker')
+    redis.call('HDEL', job.key, 'worker')
     job.worker = nil
     return handoff.offer(job)
   end
@@ -73,8 +73,8 @@ end
 
 local function complete(job, token, op, result)
   local fields = { by(job, token, op) }
-  record.add_payload(fields, 'result', result)
-  return terminal(job, 'completed', unpack(fields))
+  payload.add(fields, 'result', result)
+  return terminal(job, 'completed', fields)
 end
 
 -- A failed attempt: again after the delay while retries are left, else FAILED for good.
@@ -85,12 +85,12 @@ local function fail(job, token, op, error, traceback, delay_ms, max_retries)
     return requeue(job, delay_ms, 'retries', retries + 1, 'last_error', error,
       'traceback', traceback, by(job, token, op))
   end
-  return terminal(job, 'failed', 'error', error, 'traceback', traceback, by(job, token, op))
+  return terminal(job, 'failed', { 'error', error, 'traceback', traceback, by(job, token, op) })
 end
 
 local function expire(job)
-  return terminal(job, 'cancelled', 'error', 'expired before it started', 'last_op',
-    other(job, 'expired'))
+  return terminal(job, 'cancelled', { 'error', 'expired before it started', 'last_op',
+    other(job, 'expired') })
 end
 
 local function flush() handoff.flush() end

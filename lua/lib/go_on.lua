@@ -3,4 +3,4 @@
 -- through once the script has written. So scripts that must go on then (workers renew leases and
 -- report, records are purged) begin with a write that needs none.
 
-redis.call('ZREM', keys.parked, '')
+redis.call('ZREM', keys.parked(), '')

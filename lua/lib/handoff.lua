@@ -16,12 +16,12 @@ local function pop_parked(key)
       redis.call('DEL', key) -- the latest is over, so all are
       return nil
     end
-    if redis.call('ZREM', keys.parked, found[1]) == 1 then return found[1] end
+    if redis.call('ZREM', keys.parked(), found[1]) == 1 then return found[1] end
   end
 end
 
 local function next_parked(job_type)
-  anybody = anybody and redis.call('EXISTS', keys.parked) == 1
+  anybody = anybody and redis.call('EXISTS', keys.parked()) == 1
   if not anybody then return nil end
   return pop_parked(keys.parked_for(job_type)) or pop_parked(keys.parked_for(''))
 end
@@ -31,7 +31,7 @@ local function offer(job)
   local worker = next_parked(job.type)
   if not worker then return lanes.push(job) end
   redis.call('HSET', keys.job(job.id), 'worker', worker)
-  batch.zadd(keys.leases, NOW + HANDOFF_LEASE_MS, job.id)
+  batch.zadd(keys.leases(), NOW + HANDOFF_LEASE_MS, job.id)
   batch.rpush(keys.inbox(worker), job.id)
 end
 

@@ -5,7 +5,7 @@
 local PER_CALL = 1000
 
 -- The worker doesn't wait on its inbox any more: nobody may hand it a job.
-local function unpark(worker) redis.call('ZREM', keys.parked, worker) end
+local function unpark(worker) redis.call('ZREM', keys.parked(), worker) end
 
 local function take_over(id, worker, deadline)
   local job, flat = record.read_whole(id)
@@ -14,7 +14,7 @@ local function take_over(id, worker, deadline)
     return nil
   end
   if job.status == 'pending' then return start.attempt(job, flat, worker, deadline, true) end
-  batch.zadd(keys.leases, deadline, id)
+  batch.zadd(keys.leases(), deadline, id)
   return { id, record.token(job), flat }
 end
 

@@ -1,17 +1,18 @@
 -- include: keys
 -- A user's home is the company of the first job that the queue knows of that user ('' = none).
 
-local known = {}
+local known
 
 -- Whether a new job of this user belongs to another company than the user's home.
 local function is_away(user, company)
   company = company or ''
+  known = known or {}
   local home = known[user]
   if not home then
-    if redis.call('HSETNX', keys.homes, user, company) == 1 then
+    if redis.call('HSETNX', keys.homes(), user, company) == 1 then
       home = company
     else
-      home = redis.call('HGET', keys.homes, user)
+      home = redis.call('HGET', keys.homes(), user)
     end
     known[user] = home
   end
@@ -20,7 +21,7 @@ end
 
 -- The user has no job left in its home index: the next one may found another home.
 local function forget_if_empty(user)
-  if redis.call('EXISTS', keys.index_user(user)) == 0 then redis.call('HDEL', keys.homes, user) end
+  if redis.call('EXISTS', keys.index_user(user)) == 0 then redis.call('HDEL', keys.homes(), user) end
 end
 
 local homes = { is_away = is_away, forget_if_empty = forget_if_empty }

@@ -1,4 +1,4 @@
--- include: keys, batch
+-- include: keys, batch, score
 -- Listing order. Each index is one sorted set whose score is the status's band plus the submission
 -- number: a status is a range of scores, newest first is that range backwards, and a change of
 -- status is one ZADD.
@@ -7,30 +7,24 @@
 -- company, their home: for those the user's index serves "this user of this company" too. A job of
 -- another company is `away`: it stands in the user's away index and in that of the pair instead.
 
--- 10^13 submissions a band; the highest score stays under 2^53, where doubles are exact.
-local BAND = { pending = 1e13, processing = 2e13, completed = 3e13, failed = 4e13, cancelled = 5e13 }
-local WIDTH = 1e13
-
-local function score_of(job, status) return BAND[status] + job.seq end
-
 -- Puts the job under a status in every index; call batch.flush() after.
 local function set(job, status)
-  local score, id, company, user = BAND[status] + job.seq, job.id, job.company, job.user
-  batch.zadd(keys.index, score, id)
-  if company then batch.zadd(keys.index_company(company), score, id) end
+  local at, id, company, user = score.of(job, status), job.id, job.company, job.user
+  batch.zadd(keys.index(), at, id)
+  if company then batch.zadd(keys.index_company(company), at, id) end
   if user then
     if not job.away then
-      batch.zadd(keys.index_user(user), score, id)
+      batch.zadd(keys.index_user(user), at, id)
     else
-      batch.zadd(keys.index_away(user), score, id)
-      if company then batch.zadd(keys.index_both(company, user), score, id) end
+      batch.zadd(keys.index_away(user), at, id)
+      if company then batch.zadd(keys.index_both(company, user), at, id) end
     end
   end
 end
 
 -- Where set puts the job.
 local function keys_of(job)
-  local found = { keys.index }
+  local found = { keys.index() }
   if job.company then found[#found + 1] = keys.index_company(job.company) end
   if job.user then
     found[#found + 1] = job.away and keys.index_away(job.user) or keys.index_user(job.user)
@@ -41,33 +35,34 @@ end
 
 -- Which indexes, joined, answer a listing with these filters ('' = any).
 local function keys_for(company, user)
-  if user == '' then return { company == '' and keys.index or keys.index_company(company) } end
+  if user == '' then return { company == '' and keys.index() or keys.index_company(company) } end
   if company == '' then return { keys.index_user(user), keys.index_away(user) } end
   local pair = { keys.index_both(company, user) }
-  if redis.call('HGET', keys.homes, user) == company then pair[2] = keys.index_user(user) end
+  if redis.call('HGET', keys.homes(), user) == company then pair[2] = keys.index_user(user) end
   return pair
 end
 
 -- Ids under a status with a submission number from `low` to `high`, oldest first.
 local function between(status, low, high)
-  return redis.call('ZRANGEBYSCORE', keys.index, BAND[status] + low, BAND[status] + high)
+  local first = score.first_of(status)
+  return redis.call('ZRANGEBYSCORE', keys.index(), first + low, first + high)
 end
 
 -- {id, score, ...} under a status, newest first, submitted before `before`.
 local function newest(key, status, before, limit)
-  return redis.call('ZREVRANGEBYSCORE', key, '(' .. string.format('%.0f', BAND[status] + before),
-    BAND[status], 'WITHSCORES', 'LIMIT', 0, limit)
+  local first = score.first_of(status)
+  return redis.call('ZREVRANGEBYSCORE', key, '(' .. string.format('%.0f', first + before), first,
+    'WITHSCORES', 'LIMIT', 0, limit)
 end
 
-local function seq_of(at, status) return at - BAND[status] end
+local function seq_of(at, status) return at - score.first_of(status) end
 
 local function count(status)
-  return redis.call('ZCOUNT', keys.index, BAND[status],
-    '(' .. string.format('%.0f', BAND[status] + WIDTH))
+  local first = score.first_of(status)
+  return redis.call('ZCOUNT', keys.index(), first, '(' .. string.format('%.0f', first + score.WIDTH))
 end
 
 local index = {
-  score = score_of,
   set = set,
   keys_of = keys_of,
   keys_for = keys_for,

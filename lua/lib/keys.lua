@@ -5,26 +5,41 @@
 local TAG = KEYS[1]
 
 local keys = {
-  seq = TAG .. 'seq',             -- string: the last submission number
-  index = TAG .. 'index',         -- zset: every job, score = band of its status + seq
-  homes = TAG .. 'homes',         -- hash: user -> the company of its first job
-  scheduled = TAG .. 'scheduled', -- zset: delayed and retrying jobs, score = due time (ms)
-  leases = TAG .. 'leases',       -- zset: jobs in a worker's hands, score = lease deadline (ms)
-  expiry = TAG .. 'expiry',       -- zset: chunks of 64 seqs, score = no job in it expires before (ms)
-  types = TAG .. 'types',         -- set: job types with a waiting job in a lane
-  workers = TAG .. 'workers',     -- zset: registered workers, score = alive until (ms)
-  parked = TAG .. 'parked',       -- zset: workers blocked on their inbox, score = until (ms)
+  -- string: the last submission number
+  seq = function() return TAG .. 'seq' end,
+
+  -- zset: every job, score = band of its status + seq
+  index = function() return TAG .. 'index' end,
+
+  -- hash: user -> the company of its first job
+  homes = function() return TAG .. 'homes' end,
+
+  -- zset: delayed and retrying jobs, score = due time (ms)
+  scheduled = function() return TAG .. 'scheduled' end,
+
+  -- zset: jobs in a worker's hands, score = lease deadline (ms)
+  leases = function() return TAG .. 'leases' end,
+
+  -- zset: chunks of 64 seqs, score = no job in it expires before (ms)
+  expiry = function() return TAG .. 'expiry' end,
+
+  -- set: job types with a waiting job in a lane
+  types = function() return TAG .. 'types' end,
+
+  -- zset: registered workers, score = alive until (ms)
+  workers = function() return TAG .. 'workers' end,
+
+  -- zset: workers blocked on their inbox, score = until (ms)
+  parked = function() return TAG .. 'parked' end,
 
   -- hash: the schema version (Python's connect reads and writes it)
-  meta = TAG .. 'meta',
+  meta = function() return TAG .. 'meta' end,
 
   -- hash: the job's record
   job = function(id) return TAG .. 'job:' .. id end,
 
   -- zset: waiting jobs of one company, type and priority, score = seq
-  lane = function(priority, job_type, company)
-    return TAG .. 'lane:' .. priority .. ':' .. #job_type .. ':' .. job_type .. ':' .. company
-  end,
+  lane = function(priority, job_type, company) return TAG .. 'lane:' .. priority .. ':' .. #job_type .. ':' .. job_type .. ':' .. company end,
 
   -- zset: companies with a waiting job of this type and priority, score = turn
   ring = function(priority, job_type) return TAG .. 'ring:' .. priority .. ':' .. job_type end,
@@ -49,7 +64,5 @@ local keys = {
   index_company = function(company) return TAG .. 'index:company:' .. company end,
   index_user = function(user) return TAG .. 'index:user:' .. user end,
   index_away = function(user) return TAG .. 'index:away:' .. user end,
-  index_both = function(company, user)
-    return TAG .. 'index:both:' .. #company .. ':' .. company .. ':' .. user
-  end,
+  index_both = function(company, user) return TAG .. 'index:both:' .. #company .. ':' .. company .. ':' .. user end,
 }

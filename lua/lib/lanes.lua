@@ -29,7 +29,7 @@ local function join_ring(job)
   local ring = keys.ring(job.priority or '0', job.type)
   local turn = last_turn(ring)
   redis.call('ZADD', ring, 'NX', turn + 1, job.company or '')
-  if turn <= 0 then redis.call('SADD', keys.types, job.type) end
+  if turn <= 0 then redis.call('SADD', keys.types(), job.type) end
 end
 
 local function flush()
@@ -46,7 +46,7 @@ end
 
 local function leave_ring(ring, job_type, company)
   redis.call('ZREM', ring, company)
-  if redis.call('EXISTS', ring) == 0 then redis.call('SREM', keys.types, job_type) end
+  if redis.call('EXISTS', ring) == 0 then redis.call('SREM', keys.types(), job_type) end
 end
 
 -- The job's company is served next: its turn came to nothing.
@@ -71,6 +71,7 @@ local lanes = {
   push = push,
   last_turn = last_turn,
   flush = flush,
+  join_ring = join_ring,
   leave_ring = leave_ring,
   to_front = to_front,
   remove = remove,

@@ -15,8 +15,8 @@ local function lose(job)
     finish.requeue(job, 0, 'retries', retries + 1, 'losses', losses, 'last_error', reason,
       'last_op', finish.other(job, 'lost'))
   else
-    finish.terminal(job, 'failed', 'error', reason, 'losses', losses, 'last_op',
-      finish.other(job, 'lost'))
+    finish.terminal(job, 'failed', { 'error', reason, 'losses', losses, 'last_op',
+      finish.other(job, 'lost') })
   end
 end
 
@@ -30,13 +30,13 @@ local function take_back(job)
 end
 
 local function expired_leases(limit)
-  local ids = redis.call('ZRANGEBYSCORE', keys.leases, '-inf', NOW, 'LIMIT', 0, limit)
+  local ids = redis.call('ZRANGEBYSCORE', keys.leases(), '-inf', NOW, 'LIMIT', 0, limit)
   for _, id in ipairs(ids) do
     local job = record.read(id)
     if job and record.is_live(job) and job.worker then
       take_back(job)
     else
-      redis.call('ZREM', keys.leases, id)
+      redis.call('ZREM', keys.leases(), id)
     end
   end
   return #ids
@@ -50,23 +50,23 @@ local function sweep(list, worker)
     local job = record.read(id)
     if not (job and record.is_live(job) and job.worker == worker) then
       redis.call('LREM', list, 1, id)
-    elseif not redis.call('ZSCORE', keys.leases, id) then
+    elseif not redis.call('ZSCORE', keys.leases(), id) then
       take_back(job)
     end
   end
 end
 
 local function gone_workers(limit)
-  local workers = redis.call('ZRANGEBYSCORE', keys.workers, '-inf', NOW, 'LIMIT', 0, limit)
+  local workers = redis.call('ZRANGEBYSCORE', keys.workers(), '-inf', NOW, 'LIMIT', 0, limit)
   for _, worker in ipairs(workers) do
     sweep(keys.inbox(worker), worker)
     sweep(keys.processing(worker), worker)
     if redis.call('EXISTS', keys.inbox(worker), keys.processing(worker)) == 0 then
-      redis.call('ZREM', keys.workers, worker)
-      redis.call('ZREM', keys.parked, worker)
+      redis.call('ZREM', keys.workers(), worker)
+      redis.call('ZREM', keys.parked(), worker)
       redis.call('DEL', keys.worker(worker))
     else
-      redis.call('ZADD', keys.workers, NOW + 1000, worker) -- look again in a second
+      redis.call('ZADD', keys.workers(), NOW + 1000, worker) -- look again in a second
     end
   end
 end

@@ -14,12 +14,11 @@ local function attempt(job, flat, worker, deadline, listed)
     finish.expire(job)
     return nil
   end
-  local key = keys.job(job.id)
-  job.attempt = (job.attempt or 0) + 1
-  redis.call('HSET', key, 'status', 'processing', 'attempt', job.attempt, 'worker', worker,
+  job.attempt = job.attempt and tostring(job.attempt + 1) or '1'
+  redis.call('HSET', job.key, 'status', 'processing', 'attempt', job.attempt, 'worker', worker,
     'started_at', STAMP)
-  if job.progress then redis.call('HDEL', key, 'progress', 'progress_message') end
-  batch.zadd(keys.leases, deadline, job.id)
+  if job.progress then redis.call('HDEL', job.key, 'progress', 'progress_message') end
+  batch.zadd(keys.leases(), deadline, job.id)
   if not listed then batch.rpush(keys.processing(worker), job.id) end
   index.set(job, 'processing')
   return { job.id, record.token(job), flat }
@@ -63,7 +62,7 @@ end
 -- Returns true when it stopped before it knew that nothing waits: jobs that expired while they
 -- waited are cancelled on the way, a bounded number in one call.
 local function claim(worker, deadline, want, types, jobs)
-  if #types == 0 then types = redis.call('SRANDMEMBER', keys.types, 16) end
+  if #types == 0 then types = redis.call('SRANDMEMBER', keys.types(), 16) end
   local budget = want + EXPIRED_PER_CALL
   local holds_more = redis.call('EXISTS', keys.processing(worker)) == 1
   for _, job_type in ipairs(types) do

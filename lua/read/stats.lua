@@ -15,15 +15,15 @@ for i, status in ipairs({ 'pending', 'processing', 'completed', 'failed', 'cance
   counts[i] = { status, index.count(status) }
 end
 local types = {}
-for i, job_type in ipairs(redis.call('SRANDMEMBER', keys.types, limit)) do
+for i, job_type in ipairs(redis.call('SRANDMEMBER', keys.types(), limit)) do
   types[i] = { job_type, redis.call('ZCARD', keys.ring('0', job_type)) }
 end
 local workers = {}
-local alive = redis.call('ZRANGEBYSCORE', keys.workers, NOW, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
+local alive = redis.call('ZRANGEBYSCORE', keys.workers(), NOW, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
 for i = 1, #alive, 2 do
   workers[#workers + 1] = { alive[i], alive[i + 1], redis.call('HGET', keys.worker(alive[i]), 'info') or '' }
 end
 return {
-  NOW, counts, redis.call('ZCARD', keys.scheduled), redis.call('ZCARD', keys.leases),
-  redis.call('ZCOUNT', keys.parked, NOW, '+inf'), types, workers,
+  NOW, counts, redis.call('ZCARD', keys.scheduled()), redis.call('ZCARD', keys.leases()),
+  redis.call('ZCOUNT', keys.parked(), NOW, '+inf'), types, workers,
 }

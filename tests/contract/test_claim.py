@@ -253,9 +253,7 @@ def test_a_worker_that_holds_jobs_is_not_given_one_that_runs_alone(stage):
     assert [c.job_id for c in stage.claim(10, "w1")] == [behind]
 
 
-@pytest.mark.parametrize(
-    "damage", [("HDEL", "ttl_ms"), ("HDEL", "created_at"), ("HSET", "ttl_ms", "soon"), ("DEL",)]
-)
+@pytest.mark.parametrize("damage", [("HDEL", "ttl"), ("HDEL", "at"), ("HSET", "ttl", "soon"), ("DEL",)])
 def test_a_damaged_record_takes_no_other_job_with_it(stage, damage):
     """LESSONS 41: the script goes on, so the jobs that it has taken from their lanes are not lost."""
     damaged, *others = stage.submit_many(3)

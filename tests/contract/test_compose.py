@@ -11,7 +11,14 @@ import redis
 
 from faciliter_jobs.errors import ScriptFailedError
 from faciliter_jobs.scripts import Call, composed
-from faciliter_jobs.scripts.compose import compose, includes_of, lua_folder, script_names
+from faciliter_jobs.scripts.compose import (
+    compose,
+    includes_here_of,
+    includes_of,
+    lua_folder,
+    script_names,
+)
+from faciliter_jobs.scripts.shake import Library
 from faciliter_jobs.transport import translate
 from tests.support.server import client_of
 
@@ -38,10 +45,10 @@ def _order(script) -> list[str]:
 
 def test_a_library_stands_after_those_that_it_needs_and_before_those_that_need_it(folder):
     made = folder(
-        main="-- include: upper, other\nreturn upper",
-        lib_upper="-- include: base\nlocal upper = base",
-        lib_base="local base = 1",
-        lib_other="local other = 2",
+        main="-- include: upper, other\nreturn upper.a + other.b",
+        lib_upper="-- include: base\nlocal upper = { a = base.x }",
+        lib_base="local base = { x = 1 }",
+        lib_other="local other = { b = 2 }",
     )
     assert _order(compose("main", made)) == [
         "lua/lib/base.lua", "lua/lib/upper.lua", "lua/lib/other.lua", "lua/main.lua",
@@ -50,16 +57,119 @@ def test_a_library_stands_after_those_that_it_needs_and_before_those_that_need_i
 
 def test_each_library_is_joined_once(folder):
     made = folder(
-        main="-- include: a, b, base\nreturn 1",
-        lib_a="-- include: base\nlocal a",
-        lib_b="-- include: base\n-- include: a\nlocal b",
-        lib_base="local base = 'only once'",
+        main="-- include: a, b, base\nreturn a.x + b.y + base.z",
+        lib_a="-- include: base\nlocal a = { x = base.z }",
+        lib_b="-- include: base\n-- include: a\nlocal b = { y = base.z }",
+        lib_base="local base = { z = 7 }",
     )
-    assert compose("main", made).text.count("only once") == 1
+    assert compose("main", made).text.count("z = 7") == 1
+
+
+def test_what_a_script_does_not_use_of_a_library_is_left_out(folder):
+    library = """local LIMIT, OTHER = 1, 2
+local UNUSED = 3
+
+local function helper(x)
+  return x + LIMIT
+end
+
+local function used(x) return helper(x) end
+
+local function unused(x)
+  return helper(UNUSED)
+end
+
+local lib = {
+  used = used,
+  unused = unused, -- 'used' in a comment or a string doesn't count
+}
+"""
+    whole = compose("main", folder(main="-- include: lib\nreturn lib.used('lib.unused')", lib_lib=library))
+    assert whole.text.splitlines() == [
+        "local LIMIT, OTHER = 1, 2",
+        "local function helper(x)",
+        "  return x + LIMIT",
+        "end",
+        "local function used(x) return helper(x) end",
+        "local lib = {",
+        "  used = used,",
+        "}",
+        "-- include: lib",
+        "return lib.used('lib.unused')",
+    ]
+    assert whole.locate(5) == "lua/lib/lib.lua:8"
+
+
+def test_a_library_s_statements_and_what_they_use_are_kept(folder):
+    library = "local function go() return 1 end\nlocal function stay() return 2 end\ngo()\nlocal lib = {}\n"
+    whole = compose("main", folder(main="-- include: lib\nreturn 1", lib_lib=library))
+    assert whole.text.splitlines()[:2] == ["local function go() return 1 end", "go()"]
+    assert "stay" not in whole.text
+
+
+def test_a_library_may_be_defined_in_the_branch_that_needs_it(folder):
+    made = folder(
+        main="-- include: base\nif base.x then\n  -- include here: upper\n  return upper.y\nend\nreturn 1",
+        lib_upper="-- include: base, other\nlocal upper = { y = base.x + other.z }",
+        lib_base="local base = { x = 1 }",
+        lib_other="local other = { z = 2 }",
+    )
+    whole = compose("main", made)
+    assert [file for file, _ in whole.origin] == [
+        "lua/lib/base.lua", "lua/lib/base.lua", "lua/lib/base.lua", *["lua/main.lua"] * 3,
+        *["lua/lib/other.lua"] * 3, *["lua/lib/upper.lua"] * 3, *["lua/main.lua"] * 3,
+    ]  # fmt: skip
+
+
+def test_two_branches_see_nothing_of_each_other(folder):
+    made = folder(
+        main="if ARGV[1] then\n  -- include here: one\n  return one.x\nelse\n"
+        "  -- include here: two\n  return two.x\nend",
+        lib_one="-- include: base\nlocal one = { x = base.x }",
+        lib_two="-- include: base\nlocal two = { x = base.x }",
+        lib_base="local base = { x = 7 }",
+    )
+    assert compose("main", made).text.count("x = 7") == 2
+
+
+KEYS_LIBRARY = """local TAG = KEYS[1]
+
+local keys = {
+  seq = function() return TAG .. 'seq' end,
+
+  job = function(id) return TAG .. 'job:' .. id end,
+
+  pair = function(one, two) return TAG .. #one .. ':one:' .. one .. two end,
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "written"),
+    [
+        ("return keys.seq()", "return (TAG .. 'seq')"),
+        ("return keys.job(job.id)", "return (TAG .. 'job:' .. job.id)"),
+        ("f(keys.job(a or 'x, (y'), 1)", "f((TAG .. 'job:' .. (a or 'x, (y')), 1)"),
+        ("keys.pair(two, g(one)) -- keys.no()", "(TAG .. #two .. ':one:' .. two .. (g(one))) -- keys.no()"),
+        ("keys.job(keys.job(x))", "(TAG .. 'job:' .. ((TAG .. 'job:' .. x)))"),
+    ],
+)  # fmt: skip
+def test_names_of_keys_are_written_into_their_places(folder, code, written):
+    whole = compose("main", folder(main=f"-- include: keys\n{code}", lib_keys=KEYS_LIBRARY))
+    assert whole.text.splitlines() == ["local TAG = KEYS[1]", "-- include: keys", written]
+
+
+@pytest.mark.parametrize(
+    ("code", "named"), [("keys.job()", "0 arguments, not 1"), ("keys.job(a,\n b)", "on one line")]
+)
+def test_a_wrong_call_of_keys_is_an_error(folder, code, named):
+    made = folder(main=f"-- include: keys\n{code}", lib_keys=KEYS_LIBRARY)
+    with pytest.raises(ValueError, match=named):
+        compose("main", made)
 
 
 def test_what_is_not_included_is_left_out(folder):
-    made = folder(main="return 1", lib_unused="local unused")
+    made = folder(main="return 1", lib_unused="local unused = {}")
     assert compose("main", made).text == "return 1"
 
 
@@ -83,20 +193,25 @@ def test_an_unknown_library_is_an_error_that_names_it(folder):
 
 
 def test_a_library_may_be_swapped_with_its_own_needs(folder):
-    made = folder(main="-- include: clock\nreturn NOW", lib_clock="local NOW = 1", lib_base="local base = 7")
-    swapped = compose("main", made, swapped={"clock": "-- include: base\nlocal NOW = base"})
+    made = folder(
+        main="-- include: clock\nreturn NOW", lib_clock="local NOW = 1", lib_base="local base = { x = 7 }"
+    )
+    swapped = compose("main", made, swapped={"clock": "-- include: base\nlocal NOW = base.x"})
     assert "local NOW = 1" not in swapped.text
     assert _order(swapped) == ["lua/lib/base.lua", "lua/lib/clock.lua", "lua/main.lua"]
 
 
 def test_the_line_map_has_each_line_of_the_whole(folder):
-    made = folder(main="-- include: x\nreturn 1\n", lib_x="local x = {}\n\nx.y = 1\n")
+    made = folder(
+        main="-- include: x\nreturn x.y\n", lib_x="-- Text.\n\nlocal A = 1\n\nlocal x = {\n  y = A,\n}\n"
+    )
     script = compose("main", made)
-    assert len(script.origin) == len(script.text.splitlines()) == 5
-    assert [script.locate(n) for n in range(1, 6)] == [
-        "lua/lib/x.lua:1", "lua/lib/x.lua:2", "lua/lib/x.lua:3", "lua/main.lua:1", "lua/main.lua:2",
+    assert len(script.origin) == len(script.text.splitlines()) == 6
+    assert [script.locate(n) for n in range(1, 7)] == [
+        "lua/lib/x.lua:3", "lua/lib/x.lua:5", "lua/lib/x.lua:6", "lua/lib/x.lua:7",
+        "lua/main.lua:1", "lua/main.lua:2",
     ]  # fmt: skip
-    assert script.locate(0) == script.locate(6) == "lua/main.lua"
+    assert script.locate(0) == script.locate(7) == "lua/main.lua"
 
 
 def _line_of(error: Exception) -> int:
@@ -111,11 +226,17 @@ def _line_of(error: Exception) -> int:
         (
             {
                 "main": "-- include: x\nreturn x.broken()",
-                "lib_x": "local x = {}\n\nfunction x.broken()\n  return nil + 1\nend",
+                "lib_x": "local function broken()\n\n  return nil + 1\nend\nlocal x = { broken = broken }",
             },
-            "lua/lib/x.lua:4",
+            "lua/lib/x.lua:3",
         ),
-        ({"main": "-- include: x\nlocal a = 1\nreturn a.b.c", "lib_x": "local x = {}"}, "lua/main.lua:3"),
+        (
+            {
+                "main": "-- include: x\nlocal a = x.y\nreturn a.b.c",
+                "lib_x": "local x = { y = 1 }",
+            },
+            "lua/main.lua:3",
+        ),
     ],
 )
 def test_a_runtime_error_on_the_server_is_located_in_its_file(queue, folder, files, place):
@@ -162,12 +283,41 @@ def test_a_file_includes_the_libraries_that_it_uses_and_no_others(file):
     text = (lua_folder() / file).read_text("utf-8")
     code = re.sub(r"--.*", "", text)
     tables = {path.stem for path in (lua_folder() / "lib").glob("*.lua")} - {"clock"}
-    used = {name for name in re.findall(r"(?<![.\w'])([a-z]+)[.]\w", code) if name in tables}
+    used = {name for name in re.findall(r"(?<![.\w'])([a-z_]+)[.]\w", code) if name in tables}
     used |= {"clock"} if re.search(r"\b(?:NOW|STAMP)\b", code) else set()
     used |= {"go_on"} if "go_on" in includes_of(text) else set()
     used |= {"keys"} if re.search(r"\bTAG\b", code) else set()
     own = {file[4:-4]} if file.startswith("lib/") else set()
-    assert set(includes_of(text)) == used - own - _locals(code)
+    here = set(includes_here_of(text))
+    assert not here & set(includes_of(text))
+    assert set(includes_of(text)) | here == used - own - _locals(code)
+
+
+@pytest.mark.parametrize("path", sorted((lua_folder() / "lib").glob("*.lua")), ids=lambda path: path.stem)
+def test_a_library_is_written_so_that_it_can_be_taken_apart(path):
+    text = path.read_text("utf-8")
+    library = Library.parse(path.stem, text)
+    for piece in (*library.pieces, *library.table):
+        piece.kept = True
+    kept = [line for _, line in library.kept_lines() if not line.strip().startswith("--")]
+    code = [line for line in text.splitlines() if line.strip() and not line.strip().startswith("--")]
+    if code[-1] == "}":
+        assert kept == code
+    else:  # the table stands on one line
+        assert kept[: len(code) - 1] == code[:-1]
+    assert library.table or path.stem in ("clock", "go_on")
+
+
+@pytest.mark.skipif(shutil.which("luacheck") is None, reason="luacheck is not installed")
+def test_no_script_uses_what_was_left_out(tmp_path):
+    for name in SCRIPTS:
+        (tmp_path / f"{name.replace('/', '-')}.lua").write_text(compose(name).text + "\n", "utf-8")
+    options = ["--std", "lua51", "--globals", "redis", "--read-globals", "KEYS", "ARGV"]
+    options += ["--no-unused", "--no-redefined", "--no-max-line-length", "--no-color"]
+    found = subprocess.run(
+        ["luacheck", "-q", *options, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stdout
 
 
 def _locals(code: str) -> set[str]:

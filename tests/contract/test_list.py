@@ -82,7 +82,7 @@ def test_a_page_has_the_records(stage):
     ((listed, fields),) = stage.run(
         scripts.list_jobs(stage.tag, company="acme", user=None, before_seq=None, limit=1, statuses=ALL)
     )
-    assert (listed, fields[b"type"], fields[b"input"]) == (job_id, b"t", b"\x81\xa1a\x01")
+    assert (listed, fields[b"type"], fields[b"in"]) == (job_id, b"t", b"\x81\xa1a\x01")
 
 
 def test_a_job_keeps_its_place_in_the_order_whatever_becomes_of_it(stage):

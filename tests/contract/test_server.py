@@ -33,7 +33,7 @@ class _Ran:
 
     def everything(self, turn: str) -> None:
         stage = self.stage
-        done, failed, cancelled = (stage.submit(job_id=f"{turn}-{n}") for n in range(3))
+        done, failed, cancelled = stage.submit_many(3)
         first, second = stage.claim(2)
         assert stage.progress(done, 10, first.token).value == "updated"
         assert stage.heartbeat(held=((done, first.token),)) == []
@@ -217,7 +217,7 @@ def test_each_error_of_redis_py_has_one_of_ours(said, raised):
 
 def test_a_script_that_fails_on_a_damaged_key_names_its_line(queue):
     client_of(queue.config).set(queue.tag + "seq", "not a number")
-    with pytest.raises(ScriptFailedError, match=r"^submit: .*lua/submit\.lua:\d+"):
+    with pytest.raises(ScriptFailedError, match=r"^submit_one: .*lua/submit_one\.lua:\d+"):
         queue.submit_job("t")
 
 

@@ -81,7 +81,7 @@ def test_the_ttl_counts_from_the_due_time(stage, late_ms):
 def test_what_is_not_given_is_not_stored(stage):
     job_id = stage.submit(company=None, user=None)
     stored = stage.client.hkeys(stage.tag + "job:" + job_id)
-    assert sorted(stored) == sorted([b"status", b"type", b"seq", b"created_at", b"ttl_ms"])
+    assert sorted(stored) == sorted([b"status", b"type", b"seq", b"at", b"ttl"])
     assert [name for name in stage.names() if name.startswith("index:")] == []
 
 

@@ -138,7 +138,7 @@ def test_submit_a_job(default_queue, capsys):
     assert (job.job_type, job.input_data) == ("my_task", {"param1": "value1", "param2": "value2"})
     assert (job.company_id, job.user_id, job.session_id) == ("company1", "user1", "session1")
     assert job.metadata == {"source": "api"}
-    ttl = default_queue.transport.command("HGET", f"{default_queue.tag}job:{job_id}", "ttl_ms")
+    ttl = default_queue.transport.command("HGET", f"{default_queue.tag}job:{job_id}", "ttl")
     assert int(ttl) == 3_600_000
 
 
@@ -308,7 +308,7 @@ def test_custom_job_queue(redis_example_com):
         assert get_job_queue() is namespace["queue"]
         job_id = jobs.submit_job("t")
         client = namespace["queue"].transport
-        assert client.command("HGET", "{myapp:jobs:}job:" + job_id, "ttl_ms") == b"7200000"
+        assert client.command("HGET", "{myapp:jobs:}job:" + job_id, "ttl") == b"7200000"
         assert b"db=1" in client.command("CLIENT", "INFO")
     finally:
         set_job_queue(None)

@@ -1,8 +1,9 @@
 """What the queue ought to do, in plain Python: no Redis, no Lua, no bounds, times in milliseconds.
 
-Written from DESIGN (lifecycle, waking, fairness) and docs/, not from the scripts. Two things are left to
+Written from DESIGN (lifecycle, waking, fairness) and docs/, not from the scripts. Three things are left to
 the queue, and the model asks which way it went: which of several parked workers is handed a job
-(`handed_to`), and in which order companies line up that join a line in one call (`line_of`).
+(`handed_to`), in which order companies line up that join a line in one call (`line_of`), and which rising
+numbers jobs get (`number_of`).
 """
 
 from __future__ import annotations
@@ -135,13 +136,14 @@ class Model:
     now: int
     handed_to: Callable[[str], str | None]
     line_of: Callable[[str], list[str]]
+    number_of: Callable[[str], int]
     jobs: dict[str, Job] = field(default_factory=dict)
     lines: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     inboxes: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     hands: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     parked: dict[str, Parked] = field(default_factory=dict)
     registered: dict[str, Registered] = field(default_factory=dict)
-    submitted: int = 0
+    last_seq: int = 0
     _joined: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     # --- looks ------------------------------------------------------------------------------------
@@ -230,8 +232,9 @@ class Model:
         for job in jobs:
             if job.id in self.jobs:
                 continue
-            self.submitted += 1
-            job.seq, job.created, job.changed = self.submitted, self.now, self.now
+            job.seq, job.created, job.changed = self.number_of(job.id), self.now, self.now
+            assert job.seq > self.last_seq, f"{job.id} has number {job.seq} after {self.last_seq}"
+            self.last_seq = job.seq
             self.jobs[job.id] = job
             if job.due is not None and job.due > self.now:
                 job.place = SCHEDULED

@@ -4,6 +4,8 @@ every call that the queue is sound and that each job moved as TRANSITIONS allows
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from faciliter_jobs import Job, RedisJobQueue, scripts
@@ -11,7 +13,7 @@ from faciliter_jobs import keys as key_names
 from faciliter_jobs.job import TRANSITIONS, JobStatus
 from faciliter_jobs.record import Claimed
 from faciliter_jobs.scripts import Call, Ending, NewJob, Outcome
-from faciliter_jobs.scripts.compose import compose
+from faciliter_jobs.scripts.compose import compose, lua_folder
 from tests.support.clock import Clock
 from tests.support.server import client_of
 
@@ -54,6 +56,7 @@ DELEGATES: dict[str, tuple[str, ...]] = {
     "park": ("claim", "adopt", *TENDING),
 }
 
+_EXPIRES = "-- include: record\nreturn record.expires_at(record.read(ARGV[1]))"
 _PLACES = ("lane:", "scheduled", "inbox:", "processing:", "leases", "completed", "failed", "cancelled")
 _KEPT_WITHOUT_JOBS = {"seq", "meta", "test-clock"}
 
@@ -114,7 +117,7 @@ class Stage:
 
     def submit(self, **fields: Any) -> str:
         job = self.new_job(**fields)
-        self.run(scripts.submit(self.tag, jobs=[job]))
+        self.run(scripts.submit_one(self.tag, job=job))
         return job.job_id
 
     def submit_many(self, count: int, **fields: Any) -> list[str]:
@@ -181,10 +184,11 @@ class Stage:
 
     def expires_at(self, job_id: str) -> int:
         """When the scripts take its ttl to have passed, in ms."""
-        text = compose("cancel").text.partition("-- PURPOSE")[0]
-        return int(
-            self.client.eval(text + "\nreturn record.expires_at(record.read(ARGV[1]))", 1, self.tag, job_id)
-        )
+        with TemporaryDirectory() as folder:
+            (Path(folder) / "lib").symlink_to(lua_folder() / "lib")
+            (Path(folder) / "expires.lua").write_text(_EXPIRES)
+            text = compose("expires", Path(folder)).text
+        return int(self.client.eval(text, 1, self.tag, job_id))
 
     def complete(
         self, job_id: str, token: str = "", op: str = "op-complete", result: bytes = b"\xc0"

@@ -16,12 +16,12 @@ SOUND = {
     b"status": b"completed",
     b"type": b"t",
     b"seq": b"7",
-    b"created_at": b"1800000000000",
+    b"at": b"1800000000000",
     b"updated_at": b"1800000001500",
-    b"ttl_ms": b"1000",
+    b"ttl": b"1000",
     b"expires_at": b"1800000002500",
     b"company": b"acme",
-    b"input": codec.pack({"a": 1}, "input", 99),
+    b"in": codec.pack({"a": 1}, "input", 99),
     b"metadata": codec.pack({"mine": True}, "metadata", 99),
     b"result": codec.pack([1, 2], "result", 99),
     b"progress": b"100",
@@ -50,7 +50,7 @@ def test_a_sound_record():
     )
 
 
-@pytest.mark.parametrize("name", [b"type", b"status", b"created_at"])
+@pytest.mark.parametrize("name", [b"type", b"status", b"at"])
 def test_a_record_that_lacks_what_every_job_has_is_damaged(name):
     with pytest.raises(UndecodableError, match=r"^job id: damaged record"):
         job_from_fields("id", {k: v for k, v in SOUND.items() if k != name})
@@ -62,8 +62,8 @@ def test_a_record_that_lacks_what_every_job_has_is_damaged(name):
         (b"status", b"done"),
         (b"status", b"\xff"),
         (b"type", b"\xff\xfe"),
-        (b"created_at", b"yesterday"),
-        (b"created_at", b"9" * 40),
+        (b"at", b"yesterday"),
+        (b"at", b"9" * 40),
         (b"updated_at", b""),
         (b"due_at", b"-" + b"9" * 18),
         (b"progress", b""),
@@ -71,7 +71,7 @@ def test_a_record_that_lacks_what_every_job_has_is_damaged(name):
         (b"retries", b"many"),
         (b"max_retries", b"1.5"),
         (b"retry_delay_ms", b"soon"),
-        (b"input", b"\xc1"),
+        (b"in", b"\xc1"),
         (b"result", b""),
         (b"metadata", b"\x91"),
         (b"metadata", codec.pack([1], "metadata", 99)),
@@ -102,9 +102,9 @@ def test_no_record_raises_anything_else(changed):
 
 
 def test_what_was_not_stored_is_none_and_what_was_empty_is_empty():
-    bare = {k: v for k, v in SOUND.items() if k in (b"status", b"type", b"created_at", b"updated_at")}
+    bare = {k: v for k, v in SOUND.items() if k in (b"status", b"type", b"at", b"updated_at")}
     assert (job_from_fields("id", bare).metadata, job_from_fields("id", bare).input_data) == (None, None)
-    assert job_from_fields("id", {**bare, b"metadata": b"\x80", b"input": b"\x80"}).metadata == {}
+    assert job_from_fields("id", {**bare, b"metadata": b"\x80", b"in": b"\x80"}).metadata == {}
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_flat_reply_is_read_in_pairs():
 
 @pytest.mark.parametrize(("status", "started"), [(b"pending", True), (b"processing", False)])
 def test_a_claim_is_read_as_the_attempt_that_it_starts_or_finds(status, started):
-    record = [b"status", status, b"type", b"t", b"created_at", b"1", b"updated_at", b"2", b"progress", b"40"]
+    record = [b"status", status, b"type", b"t", b"at", b"1", b"updated_at", b"2", b"progress", b"40"]
     claimed = claimed_from_reply([b"id", b"7.3", record], "w1", 5000)
     job = claimed.job()
     assert (claimed.job_id, claimed.token, claimed.job_type) == ("id", "7.3", "t")

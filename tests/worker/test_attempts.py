@@ -206,7 +206,7 @@ def test_a_job_cancelled_while_it_runs_stays_cancelled(queue):
 def test_a_damaged_record_fails_its_job_and_not_the_worker(queue, run_worker):
     """LESSONS 41."""
     damaged, healthy = queue.submit_job("t", {"a": 1}), queue.submit_job("t", {"a": 1})
-    queue.transport.command("HSET", f"{queue.tag}job:{damaged}", "input", b"\xc1")
+    queue.transport.command("HSET", f"{queue.tag}job:{damaged}", "in", b"\xc1")
     run_worker({"t": lambda job: {}})
     assert _finished(queue, healthy).status is JobStatus.COMPLETED
     until(lambda: queue.stats().counts[JobStatus.FAILED] == 1)

@@ -1,0 +1,19 @@
+-- A job's place in an index: the band of its status, then its submission number. As text, since the
+-- server formats each number that a script passes on.
+
+-- 10^13 submissions a band; the highest score stays under 2^53, where doubles are exact.
+local WIDTH = 1e13
+local PENDING = '1'
+
+local BAND = { pending = PENDING, processing = '2', completed = '3', failed = '4', cancelled = '5' }
+
+local function padded(seq) return string.sub('0000000000000', #seq + 1) .. seq end
+
+local function pending(seq) return PENDING .. padded(seq) end
+
+local function score_of(job, status) return BAND[status] .. padded(job.seq) end
+
+-- The first score of a status.
+local function first_of(status) return BAND[status] * WIDTH end
+
+local score = { of = score_of, pending = pending, first_of = first_of, WIDTH = WIDTH }

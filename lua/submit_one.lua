@@ -1,0 +1,54 @@
+-- PURPOSE  Adds one job: what submit does, without the machinery for many. The commonest call of all.
+-- KEYS     tag
+-- ARGV     job...
+-- each     job_id, job_type, company, user, session, input, metadata, ttl_ms, max_retries, retry_delay_ms, delay_ms, run_at_ms, priority
+--          as submit's; exactly one
+-- RETURNS  1, or 0 when there is a job of this id
+-- MOVES    (none) -> PENDING: in a parked worker's inbox, a lane, or scheduled when due later
+-- AGAIN    an id that exists is left as it is
+-- COST     O(log n)
+-- include: keys, clock, score, payload, expiry
+
+local id, job_type, company, user, session, input, metadata, ttl_ms, max_retries, retry_delay_ms,
+  delay_ms, run_at_ms, priority = unpack(ARGV)
+local key = keys.job(id)
+if redis.call('EXISTS', key) == 1 then return 0 end
+
+-- The first write: at maxmemory the server refuses it, and nothing has been done.
+local number = redis.call('INCRBY', keys.seq(), '1')
+local seq = tostring(number)
+
+-- A job with no more than a type and an input is written here, any other as submit does it.
+local job, due_at
+if company == '' and user == '' and session == '' and metadata == '' and max_retries == ''
+  and retry_delay_ms == '' and delay_ms == '' and run_at_ms == '' and priority == '0' then
+  local fields = { 'status', 'pending', 'type', job_type, 'seq', seq, 'at', STAMP, 'ttl', ttl_ms }
+  payload.add(fields, 'in', input)
+  redis.call('HSET', key, unpack(fields))
+  redis.call('ZADD', keys.index(), score.pending(seq), id)
+  job, due_at = { id = id, type = job_type, seq = seq, priority = priority }, 0
+else
+  -- include here: new_job, index
+  job, due_at = new_job.create(1, seq)
+  for _, index_key in ipairs(index.keys_of(job)) do
+    redis.call('ZADD', index_key, score.pending(seq), id)
+  end
+end
+
+expiry.watch(number, tonumber(ttl_ms), expiry.is_first(number))
+
+if due_at > NOW then
+  redis.call('ZADD', keys.scheduled(), due_at, id)
+elseif redis.call('EXISTS', keys.parked()) == 1 then
+  -- include here: handoff
+  handoff.offer(job)
+  handoff.flush()
+else
+  local lane = keys.lane(priority, job_type, company)
+  redis.call('ZADD', lane, seq, id)
+  if redis.call('ZCARD', lane) == 1 then
+    -- include here: lanes
+    lanes.join_ring(job)
+  end
+end
+return 1
