@@ -18,7 +18,7 @@ from .steward import Steward
 
 log = logging.getLogger("faciliter_jobs.worker")
 
-_LONGEST_PAUSE = 15.0  # seconds between two tries to reach the server
+_LONGEST_PAUSE = 5.0  # seconds between two tries to reach the server
 _FAREWELL_TRIES = 5
 _QUICK = 16  # jobs in a turn from which on it pays to send the next before reading it
 
