@@ -126,7 +126,13 @@ class RedisJobQueue(BaseJobQueue):
         if not specs:
             return []
         validate.integer(len(specs), "jobs: their number", 1, validate.MAX_JOBS_PER_CALL)
-        new = [_checked(spec, i, self.config) for i, spec in enumerate(specs)]
+        new: list[scripts.NewJob] = []
+        try:
+            for spec in specs:
+                new.append(validate.new_job(spec, self.config))
+        except Exception as error:
+            error.args = (f"jobs[{len(new)}]: {error}",)
+            raise
         self.transport.run(scripts.submit(self.tag, jobs=new))
         return [job.job_id for job in new]
 
@@ -311,11 +317,3 @@ class RedisJobQueue(BaseJobQueue):
             deleted += done.aged + done.purged
             if done.aged < _CLEANUP_BATCH and done.purged + done.expired == 0:
                 return deleted
-
-
-def _checked(spec: JobSpec, position: int, config: JobConfig) -> scripts.NewJob:
-    try:
-        return validate.new_job(spec, config)
-    except Exception as error:
-        error.args = (f"jobs[{position}]: {error}",)
-        raise

@@ -49,7 +49,7 @@ def _string(value: Any, name: str, limit: int, *, control: bool) -> str:
         raise InvalidArgumentError(f"{name}: text with lone surrogates is not UTF-8") from None
     if size > limit:
         raise InvalidArgumentError(f"{name}: {size:,} bytes, the limit is {limit}")
-    if not control and _CONTROL.search(value):
+    if not control and not value.isprintable() and _CONTROL.search(value):
         raise InvalidArgumentError(f"{name}: {value!r} has control characters")
     return value
 
@@ -148,20 +148,18 @@ def new_job(spec: JobSpec, config: JobConfig) -> NewJob:
     if spec.delay is not None and spec.run_at is not None:
         raise InvalidArgumentError("delay, run_at: give one of them, not both")
     return NewJob(
-        job_id=new_job_id() if spec.job_id is None else job_id(spec.job_id),
-        job_type=job_type(spec.job_type),
-        company=tenant(spec.company_id, "company_id"),
-        user=tenant(spec.user_id, "user_id"),
-        session=tenant(spec.session_id, "session_id"),
-        input=None if input_data is None else codec.pack(input_data, "input_data", limit),
-        metadata=None if metadata is None else codec.pack(metadata, "metadata", limit),
-        ttl_ms=config.default_ttl * 1000 if spec.ttl is None else milliseconds(spec.ttl, "ttl", low=0.001),
-        max_retries=None
-        if spec.max_retries is None
-        else integer(spec.max_retries, "max_retries", 0, MAX_RETRIES),
-        retry_delay_ms=None if spec.retry_delay is None else milliseconds(spec.retry_delay, "retry_delay"),
-        delay_ms=None if spec.delay is None else milliseconds(spec.delay, "delay"),
-        run_at_ms=None if spec.run_at is None else _run_at_ms(spec.run_at),
+        new_job_id() if spec.job_id is None else job_id(spec.job_id),
+        job_type(spec.job_type),
+        None if spec.company_id is None else tenant(spec.company_id, "company_id"),
+        None if spec.user_id is None else tenant(spec.user_id, "user_id"),
+        None if input_data is None else codec.pack(input_data, "input_data", limit),
+        config.default_ttl * 1000 if spec.ttl is None else milliseconds(spec.ttl, "ttl", low=0.001),
+        None if spec.session_id is None else tenant(spec.session_id, "session_id"),
+        None if metadata is None else codec.pack(metadata, "metadata", limit),
+        None if spec.max_retries is None else integer(spec.max_retries, "max_retries", 0, MAX_RETRIES),
+        None if spec.retry_delay is None else milliseconds(spec.retry_delay, "retry_delay"),
+        None if spec.delay is None else milliseconds(spec.delay, "delay"),
+        None if spec.run_at is None else _run_at_ms(spec.run_at),
     )
 
 

@@ -1,8 +1,9 @@
 -- PURPOSE  Adds jobs, all of them or (on an error before the first write) none.
 -- KEYS     tag
 -- ARGV     jobs...
--- each     job_id, job_type, company, user, session, input, metadata, ttl_ms, max_retries, retry_delay_ms, delay_ms, run_at_ms, priority
---          '' = not given; delay_ms counts from now, run_at_ms is a time since 1970; input and metadata are msgpack
+-- each     job_id, job_type, company, user, input, ttl_ms, more
+--          '' = not given; input is msgpack; more = msgpack of {session, metadata, max_retries, retry_delay_ms, delay_ms, run_at_ms, priority}, those that are given
+--          delay_ms counts from now, run_at_ms is a time since 1970; metadata is msgpack within
 -- RETURNS  how many are new
 -- MOVES    (none) -> PENDING: in a parked worker's inbox, a lane, or scheduled when due later
 -- AGAIN    an id that exists is left as it is
@@ -19,12 +20,36 @@ local function add(first, seq)
   end
 end
 
-local new, seen = {}, {}
-for first = 1, #ARGV, new_job.FIELDS do
-  local id = ARGV[first]
-  if not seen[id] and redis.call('EXISTS', keys.job(id)) == 0 then new[#new + 1] = first end
-  seen[id] = true
+local EXISTS_CHUNK = 1000 -- keys in one command
+
+-- Whether jobs of these ids exist is asked for all together first: mostly none does.
+local function any_exists(names)
+  for first = 1, #names, EXISTS_CHUNK do
+    local last = math.min(first + EXISTS_CHUNK - 1, #names)
+    if redis.call('EXISTS', unpack(names, first, last)) > 0 then return true end
+  end
+  return false
 end
+
+-- Where in ARGV the jobs begin whose ids are new.
+local function new_ones()
+  local new, names, seen = {}, {}, {}
+  for first = 1, #ARGV, new_job.FIELDS do
+    local id = ARGV[first]
+    if not seen[id] then
+      seen[id] = true
+      new[#new + 1], names[#names + 1] = first, keys.job(id)
+    end
+  end
+  if not any_exists(names) then return new end
+  local missing = {}
+  for i, name in ipairs(names) do
+    if redis.call('EXISTS', name) == 0 then missing[#missing + 1] = new[i] end
+  end
+  return missing
+end
+
+local new = new_ones()
 if #new == 0 then return 0 end
 
 -- The first write: at maxmemory the server refuses it, and nothing has been done.
@@ -33,7 +58,7 @@ local seq = redis.call('INCRBY', keys.seq(), #new) - #new
 -- One look into the expiry index for those of one chunk.
 local shortest, begins = nil, false
 local function watch(first, number)
-  local ttl_ms = tonumber(ARGV[first + 7])
+  local ttl_ms = tonumber(ARGV[first + 5])
   if not shortest or ttl_ms < shortest then shortest = ttl_ms end
   begins = begins or expiry.is_first(number)
   if expiry.is_first(number + 1) or number == seq + #new then

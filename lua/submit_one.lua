@@ -1,7 +1,7 @@
 -- PURPOSE  Adds one job: what submit does, without the machinery for many. The commonest call of all.
 -- KEYS     tag
 -- ARGV     job...
--- each     job_id, job_type, company, user, session, input, metadata, ttl_ms, max_retries, retry_delay_ms, delay_ms, run_at_ms, priority
+-- each     job_id, job_type, company, user, input, ttl_ms, more
 --          as submit's; exactly one
 -- RETURNS  1, or 0 when there is a job of this id
 -- MOVES    (none) -> PENDING: in a parked worker's inbox, a lane, or scheduled when due later
@@ -9,8 +9,7 @@
 -- COST     O(log n)
 -- include: keys, clock, score, payload, expiry
 
-local id, job_type, company, user, session, input, metadata, ttl_ms, max_retries, retry_delay_ms,
-  delay_ms, run_at_ms, priority = unpack(ARGV)
+local id, job_type, company, user, input, ttl_ms, more = unpack(ARGV)
 local key = keys.job(id)
 if redis.call('EXISTS', key) == 1 then return 0 end
 
@@ -20,13 +19,12 @@ local seq = tostring(number)
 
 -- A job with no more than a type and an input is written here, any other as submit does it.
 local job, due_at
-if company == '' and user == '' and session == '' and metadata == '' and max_retries == ''
-  and retry_delay_ms == '' and delay_ms == '' and run_at_ms == '' and priority == '0' then
+if company == '' and user == '' and more == '' then
   local fields = { 'status', 'pending', 'type', job_type, 'seq', seq, 'at', STAMP, 'ttl', ttl_ms }
   payload.add(fields, 'in', input)
   redis.call('HSET', key, unpack(fields))
   redis.call('ZADD', keys.index(), score.pending(seq), id)
-  job, due_at = { id = id, type = job_type, seq = seq, priority = priority }, 0
+  job, due_at = { id = id, type = job_type, seq = seq }, 0
 else
   -- include here: new_job, index
   job, due_at = new_job.create(1, seq)
@@ -44,7 +42,7 @@ elseif redis.call('EXISTS', keys.parked()) == 1 then
   handoff.offer(job)
   handoff.flush()
 else
-  local lane = keys.lane(priority, job_type, company)
+  local lane = keys.lane(job.priority or '0', job_type, company)
   redis.call('ZADD', lane, seq, id)
   if redis.call('ZCARD', lane) == 1 then
     -- include here: lanes

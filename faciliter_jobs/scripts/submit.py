@@ -5,43 +5,61 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .base import Arg, Call, optional
+import msgpack
+
+from .base import Arg, Call
 
 
 @dataclass(slots=True)
 class NewJob:
-    """A validated job, packed: the fields that submit.lua takes for each, in its order."""
+    """A validated job, packed: the fields that submit.lua takes for each, in its order, and then those
+    that it takes together as `more`, since few jobs have any."""
 
     job_id: str
     job_type: str
     company: str | None
     user: str | None
-    session: str | None
     input: bytes | None
-    metadata: bytes | None
     ttl_ms: int
-    max_retries: int | None
-    retry_delay_ms: int | None
-    delay_ms: int | None
-    run_at_ms: int | None
+    session: str | None = None
+    metadata: bytes | None = None
+    max_retries: int | None = None
+    retry_delay_ms: int | None = None
+    delay_ms: int | None = None
+    run_at_ms: int | None = None
     priority: int = 0
 
     def args(self) -> tuple[Arg, ...]:
         return (
             self.job_id,
             self.job_type,
-            optional(self.company),
-            optional(self.user),
-            optional(self.session),
-            optional(self.input),
-            optional(self.metadata),
+            self.company or "",
+            self.user or "",
+            self.input or b"",
             self.ttl_ms,
-            optional(self.max_retries),
-            optional(self.retry_delay_ms),
-            optional(self.delay_ms),
-            optional(self.run_at_ms),
-            self.priority,
+            self._more(),
         )
+
+    def _more(self) -> bytes:
+        if (
+            self.session is None
+            and self.metadata is None
+            and self.max_retries is None
+            and self.retry_delay_ms is None
+            and self.delay_ms is None
+            and self.run_at_ms is None
+            and self.priority == 0
+        ):
+            return b""
+        given = {name: value for name in MORE if (value := getattr(self, name)) is not None}
+        if not self.priority:
+            del given["priority"]
+        # The server's cmsgpack knows texts only.
+        packed: bytes = msgpack.packb(given, use_bin_type=False)
+        return packed
+
+
+MORE = ("session", "metadata", "max_retries", "retry_delay_ms", "delay_ms", "run_at_ms", "priority")
 
 
 def submit_one(tag: str, *, job: NewJob) -> Call[int]:

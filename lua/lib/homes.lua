@@ -9,10 +9,10 @@ local function is_away(user, company)
   known = known or {}
   local home = known[user]
   if not home then
-    if redis.call('HSETNX', keys.homes(), user, company) == 1 then
+    home = redis.call('HGET', keys.homes(), user)
+    if not home then
+      redis.call('HSET', keys.homes(), user, company)
       home = company
-    else
-      home = redis.call('HGET', keys.homes(), user)
     end
     known[user] = home
   end

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 
+import msgpack
 import pytest
 
 from faciliter_jobs import scripts
 from faciliter_jobs.job import TRANSITIONS, JobStatus
 from faciliter_jobs.scripts import NewJob, Outcome
 from faciliter_jobs.scripts.compose import lua_folder, script_names
+from faciliter_jobs.scripts.submit import MORE
 from tests.support.contract import DELEGATES
 
 SCRIPTS = script_names()
@@ -99,20 +101,36 @@ def test_the_script_unpacks_what_argv_names_in_its_order(name):
         assert len(_fixed(name)) == len(_argv(name)), "a list follows: unpack only the fixed arguments"
 
 
-@pytest.mark.parametrize(("name", "item"), [("submit", NewJob), ("submit_one", NewJob), ("turn", Outcome)])
+@pytest.mark.parametrize(("name", "item"), [("turn", Outcome)])
 def test_the_fields_of_each_item_are_the_dataclass_s_in_its_order(name, item):
     assert _names(_header(name)["each"]) == [field.name for field in fields(item)]
 
 
+@pytest.mark.parametrize("name", ["submit", "submit_one"])
+def test_a_new_job_s_fields_are_the_header_s_in_its_order_and_the_rest_is_more(name):
+    names = [field.name for field in fields(NewJob)]
+    *first, more = _names(_header(name)["each"])
+    assert (first, more) == (names[: len(first)], "more")
+    assert list(MORE) == names[len(first) :]
+    if name == "submit":
+        assert f"{{{', '.join(MORE)}}}" in _text(name)
+
+
+def test_a_new_job_packs_its_fields_in_their_order_and_more_only_when_there_is():
+    bare = NewJob("id", "type", None, "user", None, 5)
+    assert bare.args() == ("id", "type", "", "user", b"", 5, b"")
+    assert replace(bare, max_retries=0).args()[-1] == msgpack.packb({"max_retries": 0})
+    whole = NewJob(*(f.name for f in fields(NewJob)))
+    assert msgpack.unpackb(whole.args()[-1]) == {name: name for name in MORE}
+
+
 def test_an_item_packs_its_fields_in_their_order():
-    job = NewJob(*(f.name for f in fields(NewJob)))
-    assert list(job.args()) == [f.name for f in fields(NewJob)]
     outcome = Outcome(*(f.name for f in fields(Outcome)))
     assert list(outcome.args()) == [f.name for f in fields(Outcome)]
 
 
 def test_the_stride_of_submit_and_of_turn_is_the_number_of_fields():
-    assert f"local FIELDS = {len(fields(NewJob))}\n" in _text("lib/new_job")
+    assert f"local FIELDS = {len(NewJob('', '', None, None, None, 1).args())}\n" in _text("lib/new_job")
     assert f"local FIELDS, first_outcome = {len(fields(Outcome))}," in _text("turn")
 
 

@@ -1,0 +1,184 @@
+"""What the actors ask of the server: plain tuples, so that a state can hold them and a set compare
+them. Here they become the calls that a real client makes, and their replies plain tuples again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from faciliter_jobs import keys, scripts
+from faciliter_jobs.scripts import NewJob, Outcome
+
+JOBS = ("a", "b")
+TYPE = "t"
+
+LEASE_MS = 10_000
+ALIVE_MS = 20_000  # a worker that is silent for longer is gone
+PARK_MS = 1_500
+STEP_MS = 6_000  # what passes at once: more than park and hand-off take, and more than half a lease
+RETRY_MS = 3_000
+DAY_MS = 86_400_000
+PLENTY = 100
+
+HEALTHY = "healthy"  # the worker that must be able to finish everything
+
+Attempt = tuple[str, str]  # job id, token
+Ended = tuple[str, str, str]  # job id, token, how it ended
+
+
+class Asked(NamedTuple):
+    """One script call, or the BLMOVE of a worker that waits (`move`)."""
+
+    script: str
+    worker: str = ""
+    what: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        details = ", ".join(_shown(part) for part in self.what)
+        return f"{self.script}({details})"
+
+
+def _shown(part: Any) -> str:
+    if isinstance(part, tuple):
+        return "[" + " ".join(_shown(p) for p in part) + "]"
+    return str(part)
+
+
+class Given(NamedTuple):
+    """A reply, as far as an actor or a check goes by it."""
+
+    jobs: tuple[Attempt, ...] = ()
+    words: tuple[str, ...] = ()  # one for each outcome
+    wait: bool = True  # park: whether to wait on the inbox
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the jobs and the workers of an exploration have been told."""
+
+    max_retries: int = 3  # the workers'
+    own_max_retries: int | None = None  # the jobs'
+    ttl_ms: int = DAY_MS
+
+
+Command = tuple[tuple[Any, ...] | scripts.Call[Any], Callable[[Any], Given]]
+
+
+def command(tag: str, asked: Asked, terms: Terms) -> Command:
+    """The call (or a plain command), and what reads its reply."""
+    script, worker, what = asked
+    if script == "move":
+        inbox, hands = keys.inbox(tag, worker), keys.processing(tag, worker)
+        return ("LMOVE", inbox, hands, "LEFT", "RIGHT"), _nothing
+    return _BUILD[script](tag, worker, terms, *what)
+
+
+def _nothing(_: Any) -> Given:
+    return Given()
+
+
+def _word(ending: scripts.Ending) -> Given:
+    return Given(words=(ending.value,))
+
+
+def _jobs(claimed: Any) -> tuple[Attempt, ...]:
+    return tuple((each.job_id, each.token) for each in claimed)
+
+
+def _new(job_id: str, terms: Terms) -> NewJob:
+    return NewJob(
+        job_id, TYPE, None, None, None, None, None, terms.ttl_ms, terms.own_max_retries, None, None, None
+    )
+
+
+def _submit_one(tag: str, _: str, terms: Terms, job_id: str) -> Command:
+    return scripts.submit_one(tag, job=_new(job_id, terms)), _nothing
+
+
+def _submit(tag: str, _: str, terms: Terms, *job_ids: str) -> Command:
+    return scripts.submit(tag, jobs=[_new(job_id, terms) for job_id in job_ids]), _nothing
+
+
+def _park(tag: str, worker: str, _: Terms, want: int) -> Command:
+    call = scripts.park(
+        tag, worker=worker, lease_ms=LEASE_MS, park_ms=PARK_MS, want=want, tend_limit=PLENTY,
+        types=[TYPE], known=[],
+    )  # fmt: skip
+    return call, lambda parked: Given(_jobs(parked.jobs), wait=parked.wait_ms != 0)
+
+
+def _adopt(tag: str, worker: str, _: Terms) -> Command:
+    call = scripts.adopt(tag, worker=worker, lease_ms=LEASE_MS, known=[])
+    return call, lambda claimed: Given(_jobs(claimed))
+
+
+def outcome(ended: Ended, terms: Terms) -> Outcome:
+    job_id, token, ending = ended
+    if ending == "completed":
+        return Outcome(job_id, token, ending, b"\xc0")
+    delay_ms = RETRY_MS if ending == "failed, later again" else 0
+    return Outcome(job_id, token, "failed", "broken", "", delay_ms, terms.max_retries)
+
+
+def _turn(tag: str, worker: str, terms: Terms, ended: tuple[Ended, ...], want: int) -> Command:
+    outcomes = [outcome(each, terms) for each in ended]
+    call = scripts.turn(tag, worker=worker, lease_ms=LEASE_MS, want=want, types=[TYPE], outcomes=outcomes)
+    return call, lambda turned: Given(_jobs(turned.jobs), tuple(e.value for e in turned.endings))
+
+
+def _heartbeat(tag: str, worker: str, terms: Terms, held: tuple[Attempt, ...]) -> Command:
+    call = scripts.heartbeat(
+        tag, worker=worker, lease_ms=LEASE_MS, alive_ms=ALIVE_MS, max_retries=terms.max_retries,
+        info="{}", held=held,
+    )  # fmt: skip
+    return call, _nothing
+
+
+def _release(tag: str, worker: str, _: Terms, held: tuple[Attempt, ...]) -> Command:
+    return scripts.release(tag, worker=worker, held=held), _nothing
+
+
+def _leave(tag: str, worker: str, _: Terms) -> Command:
+    return scripts.leave(tag, worker=worker), _nothing
+
+
+def _tend(tag: str, _: str, __: Terms) -> Command:
+    return scripts.tend(tag, limit=PLENTY), _nothing
+
+
+def _complete(tag: str, _: str, __: Terms, job_id: str, token: str, op: str) -> Command:
+    return scripts.complete(tag, job_id=job_id, token=token, op=op, result=b"\xc0"), _word
+
+
+def _fail(tag: str, _: str, terms: Terms, job_id: str, token: str, op: str) -> Command:
+    call = scripts.fail(
+        tag, job_id=job_id, token=token, op=op, error="broken", traceback="", retry_delay_ms=0,
+        max_retries=terms.max_retries if token else -1,
+    )  # fmt: skip
+    return call, _word
+
+
+def _cancel(tag: str, _: str, __: Terms, job_id: str, op: str) -> Command:
+    return scripts.cancel(tag, job_id=job_id, op=op, reason="unwanted"), _word
+
+
+def _retry(tag: str, _: str, __: Terms, job_id: str, op: str) -> Command:
+    return scripts.retry(tag, job_id=job_id, op=op), _word
+
+
+_BUILD: dict[str, Callable[..., Command]] = {
+    "submit_one": _submit_one,
+    "submit": _submit,
+    "park": _park,
+    "adopt": _adopt,
+    "turn": _turn,
+    "heartbeat": _heartbeat,
+    "release": _release,
+    "leave": _leave,
+    "tend": _tend,
+    "complete": _complete,
+    "fail": _fail,
+    "cancel": _cancel,
+    "retry": _retry,
+}

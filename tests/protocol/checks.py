@@ -1,0 +1,165 @@
+"""What must hold: of each step, of each state, and of where a healthy worker gets from there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faciliter_jobs import scripts
+from faciliter_jobs.doctor import _FAMILIES
+from faciliter_jobs.job import TERMINAL, JobStatus
+from faciliter_jobs.scripts import Call
+from tests.protocol.calls import HEALTHY, JOBS, LEASE_MS, Asked, Given, Terms, command
+from tests.protocol.contents import START_MS, JobView, Parsed, View
+from tests.support.contract import moves_of
+
+Sendable = Call[Any] | tuple[Any, ...]
+
+_ENDED = {status.value for status in TERMINAL}
+_ACCEPTED = {"completed", "failed", "retrying"}
+ENDS = _ACCEPTED | {"cancelled", "pending"}  # the words for "done, by this call"
+_OPERATORS = {"complete", "fail", "cancel", "retry"}  # may take a job from whoever holds it
+_MOVES = {name: moves_of(name) for name in (
+    "submit", "submit_one", "park", "adopt", "turn", "heartbeat", "release", "leave", "tend",
+    "complete", "fail", "cancel", "retry", "move",
+)}  # fmt: skip
+
+
+# --- a step -----------------------------------------------------------------------------------------
+
+
+def of_a_step(asked: Asked, given: Given, before: View, after: View) -> str | None:
+    """What is wrong with it, or None."""
+    for job_id in {**before.jobs, **after.jobs}:
+        problem = _change(asked, job_id, before.jobs.get(job_id), after.jobs.get(job_id))
+        if problem:
+            return f"{job_id}: {problem}"
+    return _fencing(asked, given, before) or _reply(asked, given, after)
+
+
+def _change(asked: Asked, job_id: str, was: JobView | None, is_: JobView | None) -> str | None:
+    old, new = was and JobStatus(was.status), is_ and JobStatus(is_.status)
+    if old is not new and (old, new) not in _MOVES[asked.script]:
+        return f"{asked.script} moved it from {old} to {new}"
+    if was is None or is_ is None or was == is_:
+        return None
+    if was.status in _ENDED and asked.script != "retry":
+        return f"it had {was.status}, and its record was changed"
+    if was.is_leased and asked.worker != was.worker and asked.script not in _OPERATORS:
+        if (is_.worker, is_.token, is_.lease) != (was.worker, was.token, was.lease):
+            return f"taken from {was.worker}, whose lease had not passed"
+    return _attempt(asked, was, is_)
+
+
+def _attempt(asked: Asked, was: JobView, is_: JobView) -> str | None:
+    begins = is_.status == "processing" and was.status == "pending"
+    if is_.attempt != was.attempt + begins:
+        return f"attempt {was.attempt} became {is_.attempt}"
+    if begins and is_.worker != asked.worker:
+        return f"{asked.worker} started it in the hands of {is_.worker}"
+    if was.status == is_.status == "processing" and was.worker != is_.worker:
+        return f"{was.worker}'s attempt became {is_.worker}'s"
+    return None
+
+
+def reports(asked: Asked) -> list[tuple[str, str]]:
+    """The job and the token, or the op of a call from outside, of each end that a call reports."""
+    if asked.script == "turn":
+        return [(job_id, token) for job_id, token, _ in asked.what[0]]
+    if asked.script in ("complete", "fail"):
+        job_id, token, op = asked.what
+        return [(job_id, token or op)]
+    if asked.script in ("cancel", "retry"):
+        return [asked.what]
+    return []
+
+
+def _fencing(asked: Asked, given: Given, before: View) -> str | None:
+    """A report is taken from the attempt that runs, and from no other."""
+    for (job_id, token), word in zip(reports(asked), given.words):
+        if token.startswith("op:"):
+            continue
+        job = before.jobs[job_id]
+        runs = job.status == "processing" and job.token == token
+        if runs != (word in _ACCEPTED):
+            return f"{job_id}: {asked.script} by {token} said {word}, when {job.token} was {job.status}"
+    return None
+
+
+def of_the_words(asked: Asked, given: Given, before: View, ended: frozenset[str]) -> str | None:
+    """`ended` names the attempts and calls that have ended a job so far: each does so once, and what is
+    sent again hears that it was done."""
+    for (job_id, token), word in zip(reports(asked), given.words):
+        job = before.jobs.get(job_id)
+        if word in ENDS:
+            if token in ended:
+                return f"{job_id}: {token} ended it a second time"
+        elif word == "already":
+            if token not in ended:
+                return f"{job_id}: {token} was told that it had ended the job, and it had not"
+        elif word == "stale" and token in ended and job and job.token == token:
+            return f"{job_id}: {token} had ended the job, and was told that it came too late"
+    return None
+
+
+def _reply(asked: Asked, given: Given, after: View) -> str | None:
+    """A worker that asks what it holds is told all of it; one that waits holds nothing."""
+    if asked.script not in ("park", "adopt"):
+        return None
+    told = dict(given.jobs)
+    for job_id, job in after.jobs.items():
+        mine = job.is_live and job.worker == asked.worker
+        if mine != (job_id in told) or (mine and told[job_id] != job.token):
+            return f"{job_id}: {asked.script} told {asked.worker} {told}, and it is {job}"
+    if asked.script == "park" and (asked.worker in after.parked) != (given.wait and not told):
+        return f"{asked.worker} was told to {'wait' if given.wait else 'go on'}, parked: {after.parked}"
+    return None
+
+
+# --- a state ----------------------------------------------------------------------------------------
+
+
+def doctors_looks(tag: str, parsed: Parsed) -> list[Call[Any]]:
+    """All that queue.doctor() would ask of this state, in one go."""
+    looks: list[Call[Any]] = [scripts.check_jobs(tag, job_ids=list(parsed.records))]
+    for name in parsed.names:
+        family = _FAMILIES.get(name.partition(":")[0].encode())
+        if family:
+            looks.append(scripts.check_members(tag, family=family, name=name.encode(), start=0, count=200))
+    return looks
+
+
+_ROUNDS = 3
+
+
+def healthy_schedule(tag: str, terms: Terms, view: View) -> list[Sendable]:
+    """The producer submits what it has not, and nobody but one healthy worker does anything more: each
+    time that all leases have passed, it looks for work and does it."""
+    asked = [Asked("submit", what=JOBS), Asked("heartbeat", HEALTHY, ((),))]
+    calls: list[Sendable] = [command(tag, each, terms)[0] for each in asked]
+    # It may report jobs that it was not given: that must be refused.
+    ended = tuple((job_id, _next_token(view, job_id), "completed") for job_id in JOBS)
+    now = START_MS
+    for _ in range(_ROUNDS):
+        now += LEASE_MS + 1_000
+        calls.append(("SET", tag + "test-clock", now))
+        for each in (Asked("park", HEALTHY, (2,)), Asked("turn", HEALTHY, (ended, 0))):
+            calls.append(command(tag, each, terms)[0])
+    return calls
+
+
+def _next_token(view: View, job_id: str) -> str:
+    job = view.jobs.get(job_id)
+    if job:
+        return f"{job.seq}.{job.attempt + 1}"
+    missing = [each for each in JOBS if each not in view.jobs]
+    return f"{len(view.jobs) + missing.index(job_id) + 1}.1"
+
+
+def of_the_end(parsed: Parsed) -> list[str]:
+    found = [f"after a healthy worker: {text}" for text in parsed.problems()]
+    for job_id in JOBS:
+        status = parsed.records.get(job_id, {}).get("status")
+        if status not in _ENDED:
+            found.append(f"stuck: a healthy worker left {job_id} {status or 'unsubmitted'}")
+    return found
+
