@@ -6,6 +6,7 @@ extension, naive ones our extension 1 (ISO 8601 text). Tuples come back as lists
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime
 from typing import Any
 
@@ -30,17 +31,30 @@ def _ext_hook(code: int, data: bytes) -> Any:
     return msgpack.ExtType(code, data)
 
 
+_local = threading.local()
+
+
+def _packer() -> msgpack.Packer:
+    """One for each thread: making one takes longer than packing a small job."""
+    try:
+        packer: msgpack.Packer = _local.packer
+    except AttributeError:
+        packer = _local.packer = msgpack.Packer(default=_default, datetime=True)
+    return packer
+
+
 def pack(value: Any, field: str, limit: int) -> bytes:
     """Packs `value`, which is the argument `field`, into at most `limit` bytes.
 
     Raises NotSerialisableError with the path of the offending part, PayloadTooLargeError.
     """
     try:
-        packed: bytes = msgpack.packb(value, default=_default, datetime=True)
+        packed: bytes = _packer().pack(value)
         # Some values pack but can't be read back (a tuple as a key, 600 levels): refused here, and
         # not found out by the worker.
         msgpack.unpackb(packed, timestamp=0, strict_map_key=False)
     except (TypeError, ValueError, OverflowError, RecursionError, msgpack.UnpackException) as error:
+        _packer().reset()  # of what it had packed
         path, reason = _find_offender(value, field) or (field, str(error))
         raise NotSerialisableError(f"{path}: {reason}") from None
     if len(packed) > limit:

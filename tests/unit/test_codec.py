@@ -97,6 +97,15 @@ def test_nothing_is_packed_so_deep_that_it_can_t_be_read_back(levels):
         assert codec.pack(codec.unpack(packed), "again", LIMIT) == packed
 
 
+@pytest.mark.parametrize(
+    "bad", [{"a": {1}}, {"a": [1, object()]}, {(1, 2): 3}, {"a": 2**70}, {"a": "\ud800"}]
+)
+def test_a_refused_value_leaves_nothing_behind_in_the_next(bad):
+    with pytest.raises(NotSerialisableError):
+        codec.pack(bad, "input_data", LIMIT)
+    assert codec.pack({"a": 1}, "input_data", LIMIT) == b"\x81\xa1a\x01"
+
+
 class Custom:
     pass
 
