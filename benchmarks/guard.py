@@ -159,10 +159,10 @@ def check_until_sure(
     while True:
         tries.append(measure(scenarios))
         findings = compare(recorded, combine(tries, best), tolerances)
-        bad = {finding.name for finding in findings if is_bad(finding)}
-        if not bad or len(tries) == _TRIES:
+        unsure = {finding.name for finding in findings if is_bad(finding) or finding.verdict == "noisy"}
+        if not unsure or len(tries) == _TRIES:
             return findings
-        scenarios = _scenarios_in(bad)
+        scenarios = _scenarios_in(unsure)
 
 
 def _scenarios_in(names: Iterable[str]) -> list[str]:
@@ -206,7 +206,7 @@ def record(file: Path, server: str, machine: Mapping[str, str], guards: Mapping[
 
 
 class Measuring:
-    """Runs scenarios for their guarded figures; remembers which failed."""
+    """Runs scenarios for their guarded figures; remembers whether one failed."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
@@ -240,8 +240,8 @@ def check(options: argparse.Namespace) -> int:
 
 def _record(file: Path, measure: Measuring, info: dict[str, Any], description: str) -> int:
     tries = []
-    for number in range(_TRIES):
-        say(f"measurement {number + 1} of {_TRIES}")
+    for i in range(_TRIES):
+        say(f"measurement {i + 1} of {_TRIES}")
         tries.append(measure(SCENARIOS))
         if measure.failed:
             say("not recorded")

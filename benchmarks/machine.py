@@ -86,8 +86,18 @@ def pin(pid: int, cores: set[int]) -> None:
 
 
 @contextlib.contextmanager
-def unpinned() -> Iterator[None]:
-    """For what isn't measured, like an installation, which may use every core."""
+def on_client_cores() -> Iterator[None]:
+    """For what is measured."""
+    pin(0, client_cores())
+    try:
+        yield
+    finally:
+        pin(0, set(_ALL))
+
+
+@contextlib.contextmanager
+def on_every_core() -> Iterator[None]:
+    """For what isn't, within the former: an installation."""
     pin(0, set(_ALL))
     try:
         yield

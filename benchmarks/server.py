@@ -4,8 +4,7 @@ embedded one's binary. Its own process is fresh, keeps nothing on disk, listens 
 from __future__ import annotations
 
 import contextlib
-import http.client
-import os
+import importlib.util
 import shutil
 import socket
 import subprocess
@@ -15,12 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import redis
 
 from faciliter_jobs import JobConfig
 from faciliter_jobs.embedded import find_bundled_binary
+from tests.support.server import docker_answers
 
 from . import machine
 
@@ -51,13 +50,17 @@ def running_server(url: str | None = None, kind: str = "auto") -> Iterator[Serve
     with contextlib.ExitStack() as stack:
         if url:
             server = Server(url, "given by --url")
-        elif kind == "container" or (kind == "auto" and docker_answers()):
+        elif kind == "container" or (kind == "auto" and _containers_work()):
             server = stack.enter_context(_container())
         else:
             server = stack.enter_context(_process(*_binary(kind)))
-        machine.pin(0, machine.client_cores())
+        stack.enter_context(machine.on_client_cores())
         _insist_on_empty(server)
         yield server
+
+
+def _containers_work() -> bool:
+    return importlib.util.find_spec("testcontainers") is not None and docker_answers()
 
 
 def _insist_on_empty(server: Server) -> None:
@@ -120,34 +123,6 @@ def _wait_for(server: Server, process: subprocess.Popen[bytes] | None = None) ->
 
 
 # --- a container ----------------------------------------------------------------------------------
-
-
-class _UnixHTTP(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=2)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(2)
-        self.sock.connect(self._path)
-
-
-def docker_answers() -> bool:
-    """Asks the engine without importing testcontainers, which takes 0.2 s; False without that too."""
-    url = urlsplit(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"))
-    connection = (
-        _UnixHTTP(url.path)
-        if url.scheme == "unix"
-        else http.client.HTTPConnection(url.hostname or "", url.port or 2375, timeout=2)
-    )
-    try:
-        connection.request("GET", "/_ping")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
 
 
 @contextlib.contextmanager

@@ -57,7 +57,7 @@ def _chosen(names: Sequence[str] | None) -> list[Peer]:
 
 def _install(peers: Sequence[Peer], out: Path) -> tuple[list[Seen], dict[str, Home]]:
     table, homes = [], {}
-    with machine.unpinned():
+    with machine.on_every_core():
         for peer in peers:
             seen = Seen(peer, results.version_of(peer))
             try:

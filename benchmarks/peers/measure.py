@@ -64,7 +64,7 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         for process in self._processes:
-            kill_group(process)
+            kill_all(process)
         self._directory.cleanup()
 
     def start(self, role: str, every: int = 1) -> subprocess.Popen[str]:
@@ -109,8 +109,11 @@ class Session:
         return "it said nothing"
 
 
-def kill_group(process: subprocess.Popen[str]) -> None:
-    """kill -9, its forks too."""
+def kill_all(process: subprocess.Popen[str]) -> None:
+    """kill -9 of the process and of all that it has started: RQ's forks leave its group, not its session."""
+    for pid in _session(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -118,6 +121,17 @@ def kill_group(process: subprocess.Popen[str]) -> None:
         if stream is not None:
             with contextlib.suppress(OSError):
                 stream.close()
+
+
+def _session(leader: int) -> list[int]:
+    """Where there is /proc."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
+            if int(fields[3]) == leader:
+                found.append(int(stat.parent.name))
+    return found
 
 
 def throughput(bench: Bench, home: Home, log: Path) -> Round:
@@ -136,7 +150,7 @@ def throughput(bench: Bench, home: Home, log: Path) -> Round:
             waiting += _BULK
         if (missing := peer.drain + 2 * peer.every - waiting) > 0:
             session.ask(producer, "bulk" if peer.bulk else "enqueue", waiting, missing)
-        kill_group(producer)
+        kill_all(producer)
         seen.drain = _drain_rate(session, session.start("work", peer.every), peer.drain)
     return seen
 
@@ -173,7 +187,7 @@ def survives_kill(bench: Bench, home: Home, log: Path, lease: int, timeout: floa
         session.ask(producer, "enqueue", 0, 1)
         session.wait_for_runs(1, _START_TIMEOUT, worker)
         time.sleep(0.5)
-        kill_group(worker)
+        kill_all(worker)
         killed = time.monotonic()
         other = session.start("work")
         try:
