@@ -28,7 +28,7 @@ class Left(NamedTuple):
 
     crashes: int = 0
     losses: int = 0  # calls without a reply
-    times: int = 0  # STEP_MS pass
+    times: int = 0  # times that terms.step_ms pass
     stops: int = 0
     releases: int = 0
     failures: int = 0  # of handlers
@@ -42,6 +42,7 @@ class Bounds:
     want: tuple[int, int] = (2, 1)  # how many jobs each worker claims at once
     together: bool = False  # the producer submits both jobs in one call
     inside: bool = False  # handlers report by themselves, before they return
+    late_heartbeats: bool = False  # heartbeats may be held back, too
     same_name: bool = False  # a worker that died comes back under its name
     operator: tuple[str, ...] = ()  # scripts that an operator calls on the first job, in order
     terms: Terms = field(default_factory=Terms)
@@ -76,13 +77,17 @@ class Move(NamedTuple):
         return f"{self.actor}: {self.asked or ''}{self.note}"
 
 
+WORKERS = ("w1", "w2")
+
+
 def first_state(bounds: Bounds, content: int) -> State:
+    """Both workers have said that they live."""
     jobs = [JOBS] if bounds.together else [(job_id,) for job_id in JOBS]
     script = "submit" if bounds.together else "submit_one"
     return State(
         content,
         tuple(Asked(script, what=ids) for ids in jobs),
-        (Worker("w1", NEW), Worker("w2", NEW)),
+        tuple(Worker(name, IDLE) for name in WORKERS),
         tuple(_operation(s, n) for n, s in enumerate(bounds.operator)),
         (),
         bounds.left,
@@ -94,9 +99,6 @@ def _operation(script: str, number: int) -> Asked:
     return Asked(script, what=(JOBS[0], "", op) if script in ("complete", "fail") else (JOBS[0], op))
 
 
-PASS_TIME = "6 s pass"
-
-
 def moves(state: State, view: View, bounds: Bounds) -> Iterator[Move]:
     yield from _producer(state)
     yield from _operator(state, view)
@@ -106,7 +108,12 @@ def moves(state: State, view: View, bounds: Bounds) -> Iterator[Move]:
     yield from _network(state, view)
     if state.left.times:
         left = state.left._replace(times=state.left.times - 1)
-        yield Move("time", None, PASS_TIME, lambda content, _: state._replace(content=content, left=left))
+        yield Move(
+            "time",
+            None,
+            f"{bounds.terms.step_ms} ms pass",
+            lambda content, _: state._replace(content=content, left=left),
+        )
 
 
 def _unanswered(state: State, asked: Asked) -> State:
@@ -166,7 +173,7 @@ def _worker(state: State, at: int, view: View, bounds: Bounds) -> Iterator[Move]
                 answered(worker, asked, given), state._replace(content=content, left=left)
             ),
         )
-        if left.losses:
+        if left.losses and (bounds.late_heartbeats or asked.script != "heartbeat"):
             yield Move(
                 worker.name,
                 None,
@@ -184,23 +191,17 @@ def _alone(
     """What a worker does, or what happens to it, without a call."""
     left = state.left
     if worker.phase == PARKED:
-        yield Move(
-            worker.name, None, "nothing came", lambda c, _: become(worker._replace(phase=IDLE), state)
-        )
+        yield Move(worker.name, None, "nothing came", lambda c, _: become(worker._replace(phase=IDLE), state))
     if left.stops and worker.phase in (IDLE, PARKED) and not worker.kept:
         stopped = state._replace(left=left._replace(stops=left.stops - 1))
-        yield Move(
-            worker.name, None, "stops", lambda c, _: become(worker._replace(phase=LEAVING), stopped)
-        )
+        yield Move(worker.name, None, "stops", lambda c, _: become(worker._replace(phase=LEAVING), stopped))
     if left.crashes and worker.phase != NEW:
         crashed = state._replace(left=left._replace(crashes=left.crashes - 1))
         heir = Worker(worker.name if bounds.same_name else worker.name + "'", NEW)
         yield Move(worker.name, None, "dies", lambda c, _: become(heir, crashed))
 
 
-def _calls(
-    worker: Worker, left: Left, want: int, inside: bool, view: View
-) -> Iterator[tuple[Asked, Left]]:
+def _calls(worker: Worker, left: Left, want: int, inside: bool, view: View) -> Iterator[tuple[Asked, Left]]:
     """The calls that it may make now, and what is left of the bounds after each."""
     name, phase = worker.name, worker.phase
     yield Asked("heartbeat", name, (worker.hands,)), left  # from a thread of its own

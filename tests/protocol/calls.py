@@ -7,18 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from faciliter_jobs import keys, scripts
+from faciliter_jobs import JobConfig, JobSpec, keys, scripts, validate
 from faciliter_jobs.scripts import NewJob, Outcome
 
 JOBS = ("a", "b")
 TYPE = "t"
 
 LEASE_MS = 10_000
-ALIVE_MS = 20_000  # a worker that is silent for longer is gone
 PARK_MS = 1_500
-STEP_MS = 6_000  # what passes at once: more than park and hand-off take, and more than half a lease
 RETRY_MS = 3_000
-DAY_MS = 86_400_000
 PLENTY = 100
 
 HEALTHY = "healthy"  # the worker that must be able to finish everything
@@ -59,7 +56,9 @@ class Terms:
 
     max_retries: int = 3  # the workers'
     own_max_retries: int | None = None  # the jobs'
-    ttl_ms: int = DAY_MS
+    alive_ms: int = 86_400_000  # a worker that is silent for longer is gone
+    step_ms: int = 6_000  # passes at once: more than park and hand-off take, and than half a lease
+    ttl: float = 86_400  # the jobs', in seconds
 
 
 Command = tuple[tuple[Any, ...] | scripts.Call[Any], Callable[[Any], Given]]
@@ -87,9 +86,8 @@ def _jobs(claimed: Any) -> tuple[Attempt, ...]:
 
 
 def _new(job_id: str, terms: Terms) -> NewJob:
-    return NewJob(
-        job_id, TYPE, None, None, None, None, None, terms.ttl_ms, terms.own_max_retries, None, None, None
-    )
+    spec = JobSpec(TYPE, job_id=job_id, ttl=terms.ttl, max_retries=terms.own_max_retries)
+    return validate.new_job(spec, JobConfig())
 
 
 def _submit_one(tag: str, _: str, terms: Terms, job_id: str) -> Command:
@@ -129,7 +127,7 @@ def _turn(tag: str, worker: str, terms: Terms, ended: tuple[Ended, ...], want: i
 
 def _heartbeat(tag: str, worker: str, terms: Terms, held: tuple[Attempt, ...]) -> Command:
     call = scripts.heartbeat(
-        tag, worker=worker, lease_ms=LEASE_MS, alive_ms=ALIVE_MS, max_retries=terms.max_retries,
+        tag, worker=worker, lease_ms=LEASE_MS, alive_ms=terms.alive_ms, max_retries=terms.max_retries,
         info="{}", held=held,
     )  # fmt: skip
     return call, _nothing

@@ -44,19 +44,20 @@ def _change(asked: Asked, job_id: str, was: JobView | None, is_: JobView | None)
         return None
     if was.status in _ENDED and asked.script != "retry":
         return f"it had {was.status}, and its record was changed"
-    if was.is_leased and asked.worker != was.worker and asked.script not in _OPERATORS:
-        if (is_.worker, is_.token, is_.lease) != (was.worker, was.token, was.lease):
-            return f"taken from {was.worker}, whose lease had not passed"
+    others = was.is_leased and asked.worker != was.worker and asked.script not in _OPERATORS
+    if others and (is_.worker, is_.token, is_.lease) != (was.worker, was.token, was.lease):
+        return f"taken from {was.worker}, whose lease had not passed"
     return _attempt(asked, was, is_)
 
 
 def _attempt(asked: Asked, was: JobView, is_: JobView) -> str | None:
-    begins = is_.status == "processing" and was.status == "pending"
+    """A call may end an attempt and begin the next; it is the caller's, and its number is new."""
+    begins = is_.status == "processing" and (was.status == "pending" or was.token != is_.token)
     if is_.attempt != was.attempt + begins:
         return f"attempt {was.attempt} became {is_.attempt}"
     if begins and is_.worker != asked.worker:
         return f"{asked.worker} started it in the hands of {is_.worker}"
-    if was.status == is_.status == "processing" and was.worker != is_.worker:
+    if is_.status == "processing" and not begins and is_.worker != was.worker:
         return f"{was.worker}'s attempt became {is_.worker}'s"
     return None
 
@@ -118,24 +119,26 @@ def _reply(asked: Asked, given: Given, after: View) -> str | None:
 # --- a state ----------------------------------------------------------------------------------------
 
 
-def doctors_looks(tag: str, parsed: Parsed) -> list[Call[Any]]:
-    """All that queue.doctor() would ask of this state, in one go."""
+def doctors_looks(tag: str, parsed: Parsed, thorough: bool) -> list[Call[Any]]:
+    """What queue.doctor() would ask of this state: about the records, and about the structures, too,
+    when it is to be thorough (Parsed.problems looks at those each time)."""
     looks: list[Call[Any]] = [scripts.check_jobs(tag, job_ids=list(parsed.records))]
-    for name in parsed.names:
+    for name in parsed.names if thorough else ():
         family = _FAMILIES.get(name.partition(":")[0].encode())
         if family:
             looks.append(scripts.check_members(tag, family=family, name=name.encode(), start=0, count=200))
     return looks
 
 
-_ROUNDS = 3
+_ROUNDS = 2
 
 
 def healthy_schedule(tag: str, terms: Terms, view: View) -> list[Sendable]:
     """The producer submits what it has not, and nobody but one healthy worker does anything more: each
     time that all leases have passed, it looks for work and does it."""
-    asked = [Asked("submit", what=JOBS), Asked("heartbeat", HEALTHY, ((),))]
-    calls: list[Sendable] = [command(tag, each, terms)[0] for each in asked]
+    calls: list[Sendable] = []
+    if len(view.jobs) < len(JOBS):
+        calls.append(command(tag, Asked("submit", what=JOBS), terms)[0])
     # It may report jobs that it was not given: that must be refused.
     ended = tuple((job_id, _next_token(view, job_id), "completed") for job_id in JOBS)
     now = START_MS
@@ -162,4 +165,3 @@ def of_the_end(parsed: Parsed) -> list[str]:
         if status not in _ENDED:
             found.append(f"stuck: a healthy worker left {job_id} {status or 'unsubmitted'}")
     return found
-

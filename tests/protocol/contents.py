@@ -2,7 +2,8 @@
 in time, and looked at. Two states are the same when their strings are.
 
 Time stands still at START_MS while a script runs. That time passes means that everything stored moves
-into the past; ages that no script tells apart are made equal then, so that more states are the same.
+into the past. What no script of the exploration tells apart is made equal, so that more states are the
+same: how long ago something was, times that are never reached, texts for people.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ _TIMES = range(START_MS - 10**8, START_MS + 10**8)
 _DEADLINES = ("leases", "parked", "workers", "scheduled")
 _FINISHED = ("completed", "failed", "cancelled")
 _LIVE = ("pending", "processing")
+_NEVER_MS = 1_800_000  # times as far ahead are never reached
 
 # Every key of the queue: {name, type, its content as a flat list}, in one order; and away with them.
 TAKE = """
+local TEXTS = { last_error = true, error = true, traceback = true }
 local found = {}
 local names = redis.call('KEYS', KEYS[1] .. '*')
 table.sort(names)
@@ -34,7 +37,9 @@ for _, key in ipairs(names) do
     end
     table.sort(fields)
     flat = {}
-    for i, field in ipairs(fields) do flat[2 * i - 1], flat[2 * i] = field, fields[field] end
+    for i, field in ipairs(fields) do
+      flat[2 * i - 1], flat[2 * i] = field, TEXTS[field] and 'text' or fields[field]
+    end
   elseif kind == 'zset' then
     flat = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
   elseif kind == 'list' then
@@ -93,7 +98,7 @@ def pass_time(content: bytes, ms: int) -> bytes:
 def _later(name: str, kind: str, flat: list[str], ms: int) -> list[str]:
     if kind == "hash":
         return [_aged(value, ms) for value in flat]
-    if kind != "zset" or name == "expiry":
+    if kind != "zset":
         return flat
     deadlines = name.partition(":")[0] in _DEADLINES
     return [
@@ -107,12 +112,12 @@ def _is_time(value: str) -> bool:
 
 
 def _moved(value: str, ms: int) -> str:
-    return str(int(value) - ms) if _is_time(value) else value
+    return str(int(value) - ms) if _is_time(value) and int(value) < START_MS + _NEVER_MS else value
 
 
 def _aged(value: str, ms: int) -> str:
     """How long ago something was changes nothing that the exploration reaches; how soon it is, does."""
-    return str(max(int(value) - ms, START_MS)) if _is_time(value) else value
+    return str(max(int(_moved(value, ms)), START_MS)) if _is_time(value) else value
 
 
 def _all_over(flat: list[str]) -> bool:
@@ -193,6 +198,9 @@ class Parsed:
         lanes = [name for name in self.zsets if name.startswith("lane:")]
         if lanes and (parked := self._parked()):
             found.append(f"a job waits in {lanes[0]} while {parked[0]} is parked for it")
+        rings = {name for name in self.zsets if name.startswith("ring:")}
+        if len(rings) != len(lanes):
+            found.append(f"lanes {lanes}, rings {rings}")
         return found
 
     def _places(self, job_id: str) -> list[str]:

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tests.protocol import checks
-from tests.protocol.actors import Bounds, Move, State, first_state, moves
-from tests.protocol.calls import Given
+from tests.protocol.actors import WORKERS, Bounds, Move, State, first_state, moves
+from tests.protocol.calls import Asked, Given
 from tests.protocol.world import World
 
 
@@ -39,7 +39,7 @@ _Parents = dict[State, tuple[State, Move] | None]
 
 def explore(world: World, bounds: Bounds, most: int = 10**9) -> Explored:
     """Raises Violation; stops as if that were all when there are `most` states."""
-    start = first_state(bounds, world.empty)
+    start = first_state(bounds, _registered(world))
     parents: _Parents = {start: None}
     frontier, depth, count = [start], 0, 0
     while frontier and len(parents) < most:
@@ -59,6 +59,15 @@ def explore(world: World, bounds: Bounds, most: int = 10**9) -> Explored:
     return Explored(len(parents), count, world.states, world.steps, depth - 1)
 
 
+def _registered(world: World) -> int:
+    content = world.empty
+    for name in WORKERS:
+        asked = Asked("heartbeat", name, ((),))
+        world.ask([(content, asked)])
+        content = world.answer(content, asked).after
+    return content
+
+
 def _result(world: World, state: State, move: Move) -> tuple[State, str | None]:
     """The state that the move leads to, and what is wrong with the way there."""
     if move.asked is None:
@@ -70,9 +79,7 @@ def _result(world: World, state: State, move: Move) -> tuple[State, str | None]:
     if not reports or answer.problem:
         return after, answer.problem
     problem = checks.of_the_words(move.asked, answer.given, world.views[state.content], state.ended)
-    ended = {
-        token for (_, token), word in zip(reports, answer.given.words) if word in checks.ENDS
-    }
+    ended = {token for (_, token), word in zip(reports, answer.given.words) if word in checks.ENDS}
     return (after._replace(ended=state.ended | ended) if ended else after), problem
 
 

@@ -18,7 +18,7 @@ from faciliter_jobs import RedisJobQueue, scripts
 from faciliter_jobs.scripts.compose import compose
 from faciliter_jobs.transport import Transport
 from tests.protocol import checks
-from tests.protocol.calls import STEP_MS, Asked, Command, Given, Terms, command
+from tests.protocol.calls import Asked, Command, Given, Terms, command
 from tests.protocol.contents import EMPTY, PUT, START_MS, TAKE, Parsed, View, pass_time
 from tests.support.clock import _SET_CLOCK
 
@@ -45,9 +45,12 @@ class Answer:
 
 
 class World:
-    def __init__(self, queue: RedisJobQueue, terms: Terms, lua: Path | None = None) -> None:
+    def __init__(
+        self, queue: RedisJobQueue, terms: Terms, lua: Path | None = None, thorough: bool = False
+    ) -> None:
         self.tag = queue.tag
         self.terms = terms
+        self.thorough = thorough  # ask the doctor for everything, not for the records only
         self._transport = _Scripts(queue.config)
         self._transport.folder = lua
         self._connection = self._transport.new_connection()
@@ -94,9 +97,9 @@ class World:
         return self._answers[state, asked]
 
     def later(self, state: _State) -> _State:
-        """The state when STEP_MS have passed."""
+        """The state when terms.step_ms have passed."""
         if state not in self._later:
-            self._later[state] = self._number(pass_time(self._contents[state], STEP_MS))
+            self._later[state] = self._number(pass_time(self._contents[state], self.terms.step_ms))
         return self._later[state]
 
     def _keep(self, state: _State, asked: Asked, put: Reply, reply: Reply, taken: Reply) -> None:
@@ -135,7 +138,7 @@ class World:
             parsed = Parsed(self._contents[state])
             if problems := parsed.problems():
                 self.problems[state] = "; ".join(problems)
-            looks = checks.doctors_looks(self.tag, parsed)
+            looks = checks.doctors_looks(self.tag, parsed, self.thorough)
             treatment = checks.healthy_schedule(self.tag, self.terms, self.views[state])
             sent.append(self._putting(state))
             sent += [self._packed(call) for call in (*looks, *treatment)]
@@ -182,7 +185,7 @@ class World:
 
     def _exchange(self, commands: list[bytes]) -> list[Reply]:
         replies: list[Reply] = []
-        self._connection.send_packed_command(commands, check_health=False)
+        self._connection.send_packed_command((b"".join(commands),), check_health=False)
         for _ in commands:
             try:
                 replies.append(self._connection.read_response())
