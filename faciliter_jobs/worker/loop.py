@@ -51,7 +51,9 @@ class Loop:
         # The turn that has been sent and not read: its outcomes and its reply to come.
         self._sent: tuple[list[Outcome], Pending[Turned]] | None = None
         self._sent_for = 0  # how many jobs it may bring
-        self._sent_lock = threading.RLock()  # whoever reads the reply: the loop or the steward
+        # Held while outcomes or jobs are in a call that the loop or the steward makes: whoever parks
+        # must not find them in the worker's own lists and take them for jobs of a lost reply.
+        self._talk_lock = threading.RLock()
         self._faults = 0  # in a row
         self._done = 0
 
@@ -145,7 +147,7 @@ class Loop:
     # --- reporting (also called by the steward) -----------------------------------------------------
 
     def _read_turn(self, *, and_send_the_next: bool = False) -> None:
-        with self._sent_lock:
+        with self._talk_lock:
             if self._sent is None:
                 return
             (outcomes, pending), self._sent = self._sent, None
@@ -162,14 +164,15 @@ class Loop:
 
     def _report(self) -> None:
         """Reports what has ended, without claiming more: it may be sent twice."""
-        outcomes = self._take_outcomes()
-        if not outcomes:
-            return
-        try:
-            self._settle(outcomes, self._claimer.report(outcomes))
-        except BaseException:
-            self._hands.keep_outcomes(outcomes)
-            raise
+        with self._talk_lock:
+            outcomes = self._take_outcomes()
+            if not outcomes:
+                return
+            try:
+                self._settle(outcomes, self._claimer.report(outcomes))
+            except BaseException:
+                self._hands.keep_outcomes(outcomes)
+                raise
 
     def _take_outcomes(self) -> list[Outcome]:
         """To be reported now. Their leases are done with: the heartbeat would find them ended."""
@@ -186,16 +189,17 @@ class Loop:
 
     def _give_back(self) -> None:
         """The running job takes long: what waits behind it is for others."""
-        self._read_turn()
-        jobs = self._hands.take_unstarted()
-        if not jobs:
-            return
-        self._heartbeat.let_go([claimed.job_id for claimed in jobs])
-        try:
-            self._claimer.release(jobs)
-        except BaseException:
-            self._receive(jobs)
-            raise
+        with self._talk_lock:
+            self._read_turn()
+            jobs = self._hands.take_unstarted()
+            if not jobs:
+                return
+            self._heartbeat.let_go([claimed.job_id for claimed in jobs])
+            try:
+                self._claimer.release(jobs)
+            except BaseException:
+                self._receive(jobs)
+                raise
         log.info("worker %s gave back %d jobs that wait behind a long one", self._name, len(jobs))
 
     def _farewell(self) -> None:

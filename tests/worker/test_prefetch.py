@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections import Counter
 
 from faciliter_jobs import JobStatus
+from faciliter_jobs.worker.claimer import Claimer
 from faciliter_jobs.worker.hands import Pace
 from tests.support.wait import until
 
@@ -97,3 +99,27 @@ def test_one_slow_job_makes_the_pace_careful_at_once():
     assert pace.room() > 100
     pace.note(1.0)
     assert pace.room() == 1
+
+
+def test_a_job_whose_report_is_on_its_way_is_not_run_again(queue, run_worker, monkeypatch):
+    """The steward reports while a handler runs; the worker that ends meanwhile, and looks into its own
+    lists for what a lost reply may have left there, must not take the reported job for such a one."""
+    report = Claimer.report
+    runs: Counter[int] = Counter()
+
+    def slow_report(self, outcomes):
+        if threading.current_thread().name == "steward":
+            time.sleep(0.03)
+        return report(self, outcomes)
+
+    def handle(job):
+        runs[job.input_data["n"]] += 1
+        if job.input_data["n"] % 10 == 9:
+            time.sleep(0.02)
+
+    monkeypatch.setattr(Claimer, "report", slow_report)
+    run_worker({"t": handle})
+    for first in range(0, 300, 10):
+        queue.submit_jobs([{"job_type": "t", "input_data": {"n": first + n}} for n in range(10)])
+        until(lambda wanted=first + 10: _completed(queue) == wanted)
+    assert [n for n, count in runs.items() if count > 1] == []
