@@ -28,7 +28,7 @@ from .errors import (
     ScriptFailedError,
 )
 from .pool import ConnectionPool
-from .scripts import Call, composed
+from .scripts import Call, Command, Steps, composed
 
 R = TypeVar("R")
 
@@ -89,6 +89,20 @@ class Transport:
             return self._exchange(args)
         except redis_errors.RedisError as error:
             return self._recover(error, args, self.config.retry_on_timeout, None)
+
+    def fetch(self, command: Command[R]) -> R:
+        """The reply to a plain command, taken apart."""
+        return command.parse(self.command(*command.args))
+
+    def perform(self, steps: Steps[R]) -> R:
+        """Runs the calls that `steps` yields, until it returns."""
+        try:
+            step = next(steps)
+            while True:
+                reply = self.fetch(step) if isinstance(step, Command) else self.run(step)
+                step = steps.send(reply)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
 
     def new_connection(self) -> Any:
         """A connection outside the pool, for blocking commands; the caller closes it."""

@@ -4,7 +4,7 @@ Nothing else names a script, packs its arguments or takes a reply apart. The nam
 the arguments are those of the script's header; a test compares them.
 """
 
-from .base import Call
+from .base import Call, Command, Steps
 from .claim import Outcome, Parked, Turned, adopt, claim, park, turn
 from .compose import composed
 from .finish import Ending, cancel, complete, fail, progress, retry
@@ -15,12 +15,14 @@ from .submit import NewJob, submit, submit_one
 __all__ = [
     "Call",
     "Cleaned",
+    "Command",
     "Ending",
     "NewJob",
     "Outcome",
     "Parked",
     "Problem",
     "Stats",
+    "Steps",
     "Turned",
     "WorkerInfo",
     "adopt",

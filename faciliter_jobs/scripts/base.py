@@ -1,8 +1,8 @@
-"""What a declared script call is."""
+"""What a declared script call is, and what is made of several."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +21,22 @@ class Call(Generic[R]):
     parse: Callable[[Any], R]
     # Whether a client that lost the reply may send it again by itself.
     resend: bool = True
+
+
+def _as_it_is(reply: Any) -> Any:
+    return reply
+
+
+@dataclass(slots=True)
+class Command(Generic[R]):
+    """A plain command of the server's own that may be sent twice."""
+
+    args: tuple[Arg, ...]
+    parse: Callable[[Any], R] = _as_it_is
+
+
+# Yields calls and commands one after the other, is sent the reply to each, and returns R.
+Steps = Generator["Call[Any] | Command[Any]", Any, R]
 
 
 def optional(value: Arg | None) -> Arg:

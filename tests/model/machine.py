@@ -309,7 +309,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert job == self.queue.get_job(job.job_id)
             given = [(job.job_id, self._run_claim().token)]
             self.attempts += given
-        worker = self.queue._worker
+        worker = self.queue.operations.worker
         self.model.claim(worker, 1, wanted, 30_000, given)
 
     def _run_claim(self) -> Claimed:

@@ -21,8 +21,9 @@ LAYERS = [
     {"base_queue", "record"},
     {"context", "scripts"},
     {"pool", "validate"},
-    {"transport"},
     {"doctor"},
+    {"operations"},
+    {"transport"},
     {"queue"},
     {"default", "worker"},
 ]
@@ -100,8 +101,9 @@ def test_there_is_no_cycle():
         ),
         *(
             (module, {"redis", "socket"})
-            for module in ("scripts", "validate", "handlers", "context", "base_queue")
+            for module in ("scripts", "validate", "handlers", "context", "base_queue", "doctor")
         ),
+        ("operations", {"redis"}),  # it asks for the host's name
     ],
 )
 def test_what_knows_nothing_of_the_network(module, without):

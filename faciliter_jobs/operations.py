@@ -1,0 +1,201 @@
+"""What a queue can be asked, without I/O: arguments are checked and packed, calls built, replies taken
+together. `RedisJobQueue` and `AsyncJobQueue` run the same operations, so neither can do what the other
+doesn't.
+
+An operation of one call returns that call; one of several is a generator that yields each call and
+is sent its reply (`Steps`).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from . import codec, context, doctor, keys, scripts, validate
+from .config import JobConfig
+from .errors import SchemaError
+from .job import Job, JobSpec, JobStatus
+from .record import Claimed, fields_of, job_from_fields, listed_job
+from .scripts import Call, Command, Ending, Problem, Stats, Steps
+
+SCHEMA_VERSION = 1
+
+_PAGE = 500  # records in one script call
+_CLEANUP_BATCH = 1000
+_NEVER_AGAIN = -1  # fail.lua's max_retries for a failure that is final
+
+
+def _new_op() -> str:
+    """Names one call, so that its re-sent copy is recognised."""
+    return "op:" + os.urandom(8).hex()
+
+
+class Operations:
+    """The operations on one queue, for one client."""
+
+    def __init__(self, config: JobConfig) -> None:
+        self.config = config
+        self.tag = keys.tag(config.prefix, config.shard)
+        self.worker = f"{socket.gethostname()}:{os.getpid()}:client-{os.urandom(4).hex()}"
+
+    def connect(self) -> Steps[None]:
+        meta = keys.meta(self.tag)
+        stored = yield Command(("HGET", meta, "schema"))
+        if stored is None:
+            yield Command(("HSETNX", meta, "schema", SCHEMA_VERSION))
+            stored = yield Command(("HGET", meta, "schema"))
+        if int(stored) > SCHEMA_VERSION:
+            raise SchemaError(
+                f"{self.config.location} holds data of schema {int(stored)}, this version of "
+                f"faciliter-jobs reads up to {SCHEMA_VERSION}: upgrade it"
+            )
+
+    # --- submit -----------------------------------------------------------------------------------
+
+    def submit(self, spec: JobSpec) -> tuple[str, Call[int]]:
+        """The job's id, and the call that adds it."""
+        job = validate.new_job(spec, self.config)
+        return job.job_id, scripts.submit_one(self.tag, job=job)
+
+    def submit_many(self, jobs: Iterable[JobSpec | Mapping[str, Any]]) -> Steps[list[str]]:
+        specs = [validate.job_spec(job, i) for i, job in enumerate(jobs)]
+        if not specs:
+            return []
+        validate.integer(len(specs), "jobs: their number", 1, validate.MAX_JOBS_PER_CALL)
+        new: list[scripts.NewJob] = []
+        try:
+            for spec in specs:
+                new.append(validate.new_job(spec, self.config))
+        except Exception as error:
+            error.args = (f"jobs[{len(new)}]: {error}",)
+            raise
+        yield scripts.submit(self.tag, jobs=new)
+        return [job.job_id for job in new]
+
+    # --- read -------------------------------------------------------------------------------------
+
+    def get_job(self, job_id: str) -> Command[Job | None]:
+        def parse(flat: Any) -> Job | None:
+            fields = flat if isinstance(flat, dict) else fields_of(flat)
+            return job_from_fields(job_id, fields) if fields else None
+
+        return Command(("HGETALL", keys.job(self.tag, validate.job_id(job_id))), parse)
+
+    def list_jobs(
+        self, status: JobStatus | None, company_id: str | None, user_id: str | None, limit: int
+    ) -> Steps[list[Job]]:
+        company = validate.tenant(company_id, "company_id")
+        user = validate.tenant(user_id, "user_id")
+        statuses = [validate.status(status)] if status is not None else list(JobStatus)
+        left = validate.integer(limit, "limit", 0, validate.MAX_LIMIT)
+        found: list[Job] = []
+        before: int | None = None
+        while left > 0:
+            page = yield scripts.list_jobs(
+                self.tag,
+                company=company,
+                user=user,
+                before_seq=before,
+                limit=min(left, _PAGE),
+                statuses=[s.value for s in statuses],
+            )
+            jobs = (listed_job(job_id, fields) for job_id, fields in page if fields)
+            found.extend(job for job in jobs if job is not None)
+            left -= len(page)
+            if len(page) < _PAGE:
+                break
+            before = int(page[-1][1][b"seq"])
+        return found
+
+    def stats(self, limit: int) -> Call[Stats]:
+        return scripts.stats(self.tag, limit=limit)
+
+    def doctor(self) -> Steps[list[Problem]]:
+        return doctor.examine(self.tag)
+
+    # --- progress and ends ------------------------------------------------------------------------
+
+    def progress(self, job_id: str, progress: float, message: str | None, reset: bool) -> Call[Ending]:
+        return scripts.progress(
+            self.tag,
+            job_id=validate.job_id(job_id),
+            token=context.token_for(job_id),
+            progress=validate.progress(progress),
+            message="" if message is None else validate.text(message, "message"),
+            backwards=reset,
+        )
+
+    def complete(self, job_id: str, result: Any) -> Call[Ending]:
+        return scripts.complete(
+            self.tag,
+            job_id=validate.job_id(job_id),
+            token=context.token_for(job_id),
+            op=context.token_for(job_id) or _new_op(),
+            result=codec.pack(result, "result", self.config.max_payload_bytes),
+        )
+
+    def fail(self, job_id: str, error: str, retry_delay: float | None) -> Call[Ending]:
+        return scripts.fail(
+            self.tag,
+            job_id=validate.job_id(job_id),
+            token=context.token_for(job_id),
+            op=context.token_for(job_id) or _new_op(),
+            error=validate.text(error, "error"),
+            traceback="",
+            retry_delay_ms=0 if retry_delay is None else validate.milliseconds(retry_delay, "retry_delay"),
+            max_retries=_NEVER_AGAIN if retry_delay is None else 3,
+        )
+
+    def cancel(self, job_id: str, reason: str) -> Call[Ending]:
+        return scripts.cancel(
+            self.tag,
+            job_id=validate.job_id(job_id),
+            op=_new_op(),
+            reason=validate.text(reason, "reason"),
+        )
+
+    def retry(self, job_id: str) -> Call[Ending]:
+        return scripts.retry(self.tag, job_id=validate.job_id(job_id), op=_new_op())
+
+    def update_status(self, job_id: str, status: JobStatus, error: str | None) -> Steps[bool]:
+        wanted = validate.status(status)
+        if wanted is JobStatus.COMPLETED:
+            return _accepted((yield self.complete(job_id, None)))
+        if wanted is JobStatus.FAILED:
+            return _accepted((yield self.fail(job_id, error or "failed", None)))
+        if wanted is JobStatus.CANCELLED:
+            return _accepted((yield self.cancel(job_id, error or "cancelled")))
+        job: Job | None = yield self.get_job(job_id)
+        if wanted is JobStatus.PENDING and job is not None:
+            if job.status is JobStatus.PROCESSING:
+                return (yield self.fail(job_id, error or "given up", 0)) is Ending.RETRYING
+            if job.status.is_terminal:
+                return _accepted((yield self.retry(job_id)))
+        return job is not None and job.status is wanted
+
+    # --- work without a JobWorker, upkeep ---------------------------------------------------------
+
+    def claim_one(self, job_types: Iterable[str], lease: float) -> Call[list[Claimed]]:
+        return scripts.claim(
+            self.tag,
+            worker=self.worker,
+            lease_ms=validate.milliseconds(lease, "lease", low=0.1),
+            want=1,
+            types=[validate.job_type(t, "job_types") for t in job_types],
+        )
+
+    def cleanup(self, older_than_seconds: float) -> Steps[int]:
+        age = validate.milliseconds(older_than_seconds, "older_than_seconds")
+        deleted = 0
+        while True:
+            cleaning = scripts.cleanup(self.tag, limit=_CLEANUP_BATCH, finished_before_ms=age)
+            done: scripts.Cleaned = yield cleaning
+            deleted += done.aged + done.purged
+            if done.aged < _CLEANUP_BATCH and done.purged + done.expired == 0:
+                return deleted
+
+
+def _accepted(ending: Ending) -> bool:
+    return ending.accepted
