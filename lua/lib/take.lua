@@ -5,27 +5,38 @@
 -- Only level 0 exists so far; the keys already have the place for more (strict, highest first).
 local LEVELS = { '0' }
 
--- Pops up to `count` ids of one lane and sends its company to the end of the ring, or off it.
-local function serve(level, job_type, company, count, turn)
-  local key = keys.lane(level, job_type, company)
-  local popped = redis.call('ZPOPMIN', key, count)
+local MOST_LANES = 1000 -- in one round: they are named in one command
+
+-- Pops up to `count` ids of one lane.
+local function pop(lane, count)
+  local popped = redis.call('ZPOPMIN', lane, count)
   local ids = {}
   for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
-  local ring = keys.ring(level, job_type)
-  if #ids < count or redis.call('EXISTS', key) == 0 then
-    lanes.leave_ring(ring, job_type, company)
-  elseif turn then
-    redis.call('ZADD', ring, turn, company)
-  end
   return ids
 end
 
+-- Sends the companies that were served to the end of the ring, in their order (no `turn`: they stay), and
+-- those whose lane is empty now off it. Mostly none is, which one command tells for all.
+local function send_on(ring, job_type, companies, served, turn)
+  local all_wait = redis.call('EXISTS', unpack(served)) == #served
+  local turns = {}
+  for i, company in ipairs(companies) do
+    if not all_wait and redis.call('EXISTS', served[i]) == 0 then
+      lanes.leave_ring(ring, job_type, company)
+    elseif turn then
+      local n = #turns
+      turns[n + 1], turns[n + 2] = string.format('%.0f', turn + i), company
+    end
+  end
+  if turns[1] then redis.call('ZADD', ring, unpack(turns)) end
+end
+
 -- One from each lane in turn, so that a batch runs in the order in which its companies are due.
-local function interleave(served, into)
+local function interleave(popped, into)
   local depth = 0
-  for _, ids in ipairs(served) do depth = math.max(depth, #ids) end
+  for _, ids in ipairs(popped) do depth = math.max(depth, #ids) end
   for i = 1, depth do
-    for _, ids in ipairs(served) do
+    for _, ids in ipairs(popped) do
       if ids[i] then into[#into + 1] = ids[i] end
     end
   end
@@ -36,14 +47,16 @@ local function take_level(level, job_type, want, into)
   local ring = keys.ring(level, job_type)
   while #into < want do
     local room = want - #into
-    local companies = redis.call('ZRANGE', ring, 0, room - 1)
+    local companies = redis.call('ZRANGE', ring, 0, math.min(room, MOST_LANES) - 1)
     if #companies == 0 then return end
     local turn = (#companies > 1 or room == 1) and lanes.last_turn(ring) or nil
-    local share, served = math.floor(room / #companies), {}
+    local share, served, popped = math.floor(room / #companies), {}, {}
     for i, company in ipairs(companies) do
-      served[i] = serve(level, job_type, company, share, turn and turn + i)
+      served[i] = keys.lane(level, job_type, company)
+      popped[i] = pop(served[i], share)
     end
-    interleave(served, into)
+    send_on(ring, job_type, companies, served, turn)
+    interleave(popped, into)
   end
 end
 
