@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PLOTS := $(VENV)/.plots
 
-.PHONY: demo test test-fast test-all lint format typecheck check bench build clean
+.PHONY: demo test test-fast test-all lint format typecheck check bench bench-full bench-peers bench-check build clean
 
 demo: $(STAMP)
 	$(BIN)/python -m examples.demo
@@ -35,8 +36,21 @@ typecheck: $(STAMP)
 
 check: lint typecheck test
 
-bench: $(STAMP)
+# A few minutes; with Docker on a container, else on a server of its own. See benchmarks/README.md.
+bench: $(STAMP) $(PLOTS)
 	$(BIN)/python -m benchmarks
+
+# Up to a million jobs: half an hour.
+bench-full: $(STAMP) $(PLOTS)
+	$(BIN)/python -m benchmarks --full
+
+# Other queues side by side; writes benchmarks/RESULTS.md.
+bench-peers: $(STAMP)
+	$(BIN)/python -m benchmarks peers --kill
+
+# Names what got slower than benchmarks/recorded.json.
+bench-check: $(STAMP)
+	$(BIN)/python -m benchmarks check
 
 build: $(STAMP)
 	$(BIN)/python -m build
@@ -47,4 +61,8 @@ clean:
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+$(PLOTS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	touch $@
