@@ -33,6 +33,7 @@ from .errors import (
     QueueFullError,
     QueueTimeoutError,
     QueueUnavailableError,
+    UnrecoverableError,
 )
 from .handlers import JobHandler
 from .job import Job, JobSpec, JobStatus
@@ -59,6 +60,7 @@ __all__ = [
     "QueueTimeoutError",
     "QueueUnavailableError",
     "RedisJobQueue",
+    "UnrecoverableError",
     "cancel_job",
     "cleanup_old_jobs",
     "complete_job",

@@ -54,5 +54,12 @@ class ScriptFailedError(JobQueueError):
     """A script ended with an error; the message names the Lua file and line."""
 
 
+class UnrecoverableError(JobQueueError):
+    """For handlers to raise: the job is FAILED at once, whatever retries it has left.
+
+    `raise UnrecoverableError from error`, without a text, gives the job that error's text.
+    """
+
+
 class EmbeddedServerError(JobQueueError, RuntimeError):
     """The embedded server can't be found or started."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .. import codec, context, retry, validate
-from ..errors import NotSerialisableError, PayloadTooLargeError, UndecodableError
+from ..errors import NotSerialisableError, PayloadTooLargeError, UndecodableError, UnrecoverableError
 from ..handlers import JobHandler
 from ..queue import RedisJobQueue
 from ..record import Claimed
@@ -17,6 +17,7 @@ from ..scripts import Outcome
 log = logging.getLogger("faciliter_jobs.worker")
 
 _MAX_TRACEBACK_BYTES = 16_384
+_NEVER_AGAIN = -1  # turn.lua's max_retries for a failure that is final
 
 
 class GiveUp(BaseException):
@@ -75,7 +76,7 @@ class Executor:
             validate.clip(_message(error), validate.MAX_TEXT_BYTES),
             _traceback(error),
             self._retry_delay_ms(claimed),
-            self._policy.max_retries,
+            _NEVER_AGAIN if isinstance(error, UnrecoverableError) else self._policy.max_retries,
         )
 
     def _final(self, claimed: Claimed, message: str) -> Outcome:
@@ -86,7 +87,7 @@ class Executor:
             claimed.token,
             "failed",
             validate.clip(message, validate.MAX_TEXT_BYTES),
-            max_retries=-1,
+            max_retries=_NEVER_AGAIN,
         )
 
     def _retry_delay_ms(self, claimed: Claimed) -> int:
@@ -98,6 +99,8 @@ class Executor:
 
 def _message(error: BaseException) -> str:
     """`ValueError: Missing input data`; an error whose own text can't be made is named at least."""
+    if isinstance(error, UnrecoverableError) and not error.args and error.__cause__ is not None:
+        error = error.__cause__
     try:
         text = str(error)
     except Exception as second:

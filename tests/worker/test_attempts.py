@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faciliter_jobs import JobStatus, JobWorker, complete_job, fail_job
+from faciliter_jobs import JobStatus, JobWorker, UnrecoverableError, complete_job, fail_job
 from faciliter_jobs.worker.executor import _MAX_TRACEBACK_BYTES
 from tests.support.wait import until
 
@@ -212,3 +212,29 @@ def test_a_damaged_record_fails_its_job_and_not_the_worker(queue, run_worker):
     until(lambda: queue.stats().counts[JobStatus.FAILED] == 1)
     error = queue.transport.command("HGET", f"{queue.tag}job:{damaged}", "error")
     assert error.startswith(b"UndecodableError")
+
+
+def test_an_unrecoverable_error_fails_the_job_whatever_retries_it_has(queue, run_worker):
+    runs = []
+
+    def handle(job):
+        runs.append(job.attempt)
+        raise UnrecoverableError("no such customer")
+
+    job_id = queue.submit_job("t", max_retries=3)
+    run_worker({"t": handle}, max_retries=3)
+    job = _finished(queue, job_id)
+    assert (job.status, runs) == (JobStatus.FAILED, [1])
+    assert job.error == "UnrecoverableError: no such customer"
+
+
+def test_an_unrecoverable_error_without_text_gives_the_text_of_its_cause(queue):
+    def handle(job):
+        try:
+            raise KeyError("customer")
+        except KeyError as error:
+            raise UnrecoverableError from error
+
+    job = _run_one(queue, handle, max_retries=3)
+    assert (job.status, job.error) == (JobStatus.FAILED, "KeyError: 'customer'")
+    assert "in handle" in job.traceback
