@@ -138,6 +138,11 @@ class Transport:
         try:
             connection.send_packed_command((pack_command(command),), check_health=False)
             return connection.read_response()
+        except redis_errors.RedisError:
+            raise  # the reply has been read, or the connection closed
+        except BaseException:  # Ctrl-C, perhaps before the reply was read: nobody else may get it
+            connection.disconnect()
+            raise
         finally:
             self._pool.give_back(connection)
 
@@ -172,20 +177,28 @@ class Pending(Generic[R]):
             self._end()
             raise translate(error, transport.config, call.script) from error
         except BaseException:
-            self._end()
+            self.abandon()
             raise
 
     def wait(self) -> None:
         """Until the reply is there. Raises as `Transport.run` does."""
         try:
-            try:
-                self._reply = self._connection.read_response()
-            finally:
-                self._end()
+            self._read()
         except redis_errors.NoScriptError:  # so it has done nothing
             self._reply = self._transport.send(self._call)
         except redis_errors.RedisError as error:
             raise translate(error, self._transport.config, self._call.script) from error
+
+    def _read(self) -> None:
+        try:
+            self._reply = self._connection.read_response()
+        except redis_errors.RedisError:
+            self._end()
+            raise
+        except BaseException:
+            self.abandon()
+            raise
+        self._end()
 
     def result(self) -> R:
         """What the reply says, after `wait`."""

@@ -92,3 +92,23 @@ def test_a_killed_connection_is_replaced(queue):
         client.client_kill_filter(_type="normal", skipme=True)
         assert queue.submit_job("t", {"n": number})
     assert until(lambda: queue.stats().counts[JobStatus.PENDING] == 6)
+
+
+def test_a_call_that_ctrl_c_ends_between_sending_and_reading_leaves_its_reply_to_nobody(
+    make_queue, monkeypatch
+):
+    queue = make_queue(max_connections=1)
+    first = queue.submit_job("t", {"n": 1})
+    connection = queue.transport._pool._idle[0]
+    send = connection.send_packed_command
+
+    def interrupted(*args, **options):
+        send(*args, **options)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(connection, "send_packed_command", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        queue.submit_job("t", {"n": 2})
+    assert queue.get_job(first).input_data == {"n": 1}
+    assert queue.get_job("unknown") is None
