@@ -22,6 +22,12 @@ test-all: $(STAMP)
 	TEST_REDIS_KIND=path $(BIN)/python -m pytest
 	TEST_REDIS_KIND=embedded $(BIN)/python -m pytest
 
+# Every interleaving of two workers and two jobs on the real scripts, within larger bounds: minutes.
+.PHONY: protocol
+protocol: $(STAMP)
+	$(BIN)/python -m tests.protocol mutants
+	$(BIN)/python -m tests.protocol
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

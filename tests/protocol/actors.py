@@ -41,7 +41,7 @@ class Bounds:
     left: Left
     want: tuple[int, int] = (2, 1)  # how many jobs each worker claims at once
     together: bool = False  # the producer submits both jobs in one call
-    inside: bool = False  # handlers report by themselves, before they return
+    inside: tuple[str, ...] = ()  # scripts by which handlers report themselves, before they return
     late_heartbeats: bool = False  # heartbeats may be held back, too
     same_name: bool = False  # a worker that died comes back under its name
     operator: tuple[str, ...] = ()  # scripts that an operator calls on the first job, in order
@@ -101,7 +101,7 @@ def _operation(script: str, number: int) -> Asked:
 
 def moves(state: State, view: View, bounds: Bounds) -> Iterator[Move]:
     yield from _producer(state)
-    yield from _operator(state, view)
+    yield from _operator(state, view, bounds)
     yield Move("tender", Asked("tend"), "", lambda content, _: state._replace(content=content))
     for at in range(len(state.workers)):
         yield from _worker(state, at, view, bounds)
@@ -144,13 +144,16 @@ def _producer(state: State) -> Iterator[Move]:
         yield Move("producer", None, f"{asked} is held back", lambda c, _: _unanswered(state, asked))
 
 
-def _operator(state: State, view: View) -> Iterator[Move]:
+def _operator(state: State, view: View, bounds: Bounds) -> Iterator[Move]:
     if not state.to_operate or JOBS[0] not in view.jobs:
         return
     asked, rest = state.to_operate[0], state.to_operate[1:]
-    yield Move("operator", asked, "", lambda c, _: state._replace(content=c, to_operate=rest))
+    # Calls from outside carry no token: of those, one that was given up doesn't outlive the next.
+    late = tuple(c for c in state.late if c == asked or c.worker or c.script not in bounds.operator)
+    now = state._replace(late=late)
+    yield Move("operator", asked, "", lambda c, _: now._replace(content=c, to_operate=rest))
     if state.left.losses:
-        yield Move("operator", None, f"{asked} is held back", lambda c, _: _unanswered(state, asked))
+        yield Move("operator", None, f"{asked} is held back", lambda c, _: _unanswered(now, asked))
 
 
 # --- workers ------------------------------------------------------------------------------------------
@@ -201,7 +204,9 @@ def _alone(
         yield Move(worker.name, None, "dies", lambda c, _: become(heir, crashed))
 
 
-def _calls(worker: Worker, left: Left, want: int, inside: bool, view: View) -> Iterator[tuple[Asked, Left]]:
+def _calls(
+    worker: Worker, left: Left, want: int, inside: tuple[str, ...], view: View
+) -> Iterator[tuple[Asked, Left]]:
     """The calls that it may make now, and what is left of the bounds after each."""
     name, phase = worker.name, worker.phase
     yield Asked("heartbeat", name, (worker.hands,)), left  # from a thread of its own
@@ -222,7 +227,7 @@ def _calls(worker: Worker, left: Left, want: int, inside: bool, view: View) -> I
             yield from _work(worker, left, want, inside)
 
 
-def _work(worker: Worker, left: Left, want: int, inside: bool) -> Iterator[tuple[Asked, Left]]:
+def _work(worker: Worker, left: Left, want: int, inside: tuple[str, ...]) -> Iterator[tuple[Asked, Left]]:
     hands = worker.hands
     yield _turn(worker, 1, 0), left
     yield _turn(worker, len(hands), want), left
@@ -235,8 +240,8 @@ def _work(worker: Worker, left: Left, want: int, inside: bool) -> Iterator[tuple
         fewer = left._replace(failures=left.failures - 1)
         for ending in ("failed", "failed, later again"):
             yield _turn(worker, 1, want, ending), fewer
-    if inside:
-        yield Asked("complete", worker.name, (*hands[0], hands[0][1])), left
+    for script in inside:
+        yield Asked(script, worker.name, (*hands[0], hands[0][1])), left
 
 
 def _turn(worker: Worker, count: int, want: int, ending: str = "completed") -> Asked:
@@ -253,7 +258,7 @@ def answered(worker: Worker, asked: Asked, given: Given) -> Worker:
         return worker._replace(phase=WOKEN)
     if script == "leave":
         return Worker(worker.name, GONE)
-    if script == "complete":
+    if script in ("complete", "fail"):
         return worker  # the handler returns later, and its outcome is reported as every other
     if script == "release":
         return worker._replace(hands=worker.hands[:1])

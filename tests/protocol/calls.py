@@ -14,7 +14,8 @@ JOBS = ("a", "b")
 TYPE = "t"
 
 LEASE_MS = 10_000
-PARK_MS = 1_500
+PARK_MS = {"w2": 7_500}  # longer than one step of time
+SHORT_PARK_MS = 1_500
 RETRY_MS = 3_000
 PLENTY = 100
 
@@ -60,6 +61,11 @@ class Terms:
     step_ms: int = 6_000  # passes at once: more than park and hand-off take, and than half a lease
     ttl: float = 86_400  # the jobs', in seconds
 
+    @property
+    def expire(self) -> bool:
+        """Whether jobs live to see the end of their ttl."""
+        return self.ttl < 3600
+
 
 Command = tuple[tuple[Any, ...] | scripts.Call[Any], Callable[[Any], Given]]
 
@@ -100,8 +106,8 @@ def _submit(tag: str, _: str, terms: Terms, *job_ids: str) -> Command:
 
 def _park(tag: str, worker: str, _: Terms, want: int) -> Command:
     call = scripts.park(
-        tag, worker=worker, lease_ms=LEASE_MS, park_ms=PARK_MS, want=want, tend_limit=PLENTY,
-        types=[TYPE], known=[],
+        tag, worker=worker, lease_ms=LEASE_MS, park_ms=PARK_MS.get(worker, SHORT_PARK_MS), want=want,
+        tend_limit=PLENTY, types=[TYPE], known=[],
     )  # fmt: skip
     return call, lambda parked: Given(_jobs(parked.jobs), wait=parked.wait_ms != 0)
 

@@ -27,39 +27,95 @@ _MOVES = {name: moves_of(name) for name in (
 # --- a step -----------------------------------------------------------------------------------------
 
 
-def of_a_step(asked: Asked, given: Given, before: View, after: View) -> str | None:
+def of_a_step(asked: Asked, given: Given, before: View, after: View, terms: Terms) -> str | None:
     """What is wrong with it, or None."""
     for job_id in {**before.jobs, **after.jobs}:
-        problem = _change(asked, job_id, before.jobs.get(job_id), after.jobs.get(job_id))
+        was, is_ = before.jobs.get(job_id), after.jobs.get(job_id)
+        problem = _change(asked, was, is_) or _handed_over(was, is_, before)
+        if was and is_ and was != is_:
+            problem = problem or _of_one_job(asked, was, is_, terms)
         if problem:
             return f"{job_id}: {problem}"
-    return _fencing(asked, given, before) or _reply(asked, given, after)
+    return _claimed_alone(before, after) or _fencing(asked, given, before) or _reply(asked, given, after)
 
 
-def _change(asked: Asked, job_id: str, was: JobView | None, is_: JobView | None) -> str | None:
+def _change(asked: Asked, was: JobView | None, is_: JobView | None) -> str | None:
     old, new = was and JobStatus(was.status), is_ and JobStatus(is_.status)
     if old is not new and (old, new) not in _MOVES[asked.script]:
         return f"{asked.script} moved it from {old} to {new}"
-    if was is None or is_ is None or was == is_:
+    expired = new is None or (new is JobStatus.CANCELLED and old is not new and asked.script != "cancel")
+    if was and expired and not was.is_over:
+        return f"{asked.script} ended it before its ttl had passed"
+    return None
+
+
+def _handed_over(was: JobView | None, is_: JobView | None, before: View) -> str | None:
+    """Only to a worker that waits."""
+    if is_ is None or is_.status != "pending" or is_.worker is None or (was and was.worker == is_.worker):
         return None
+    return None if is_.worker in before.parked else f"handed to {is_.worker}, which was not parked"
+
+
+def _of_one_job(asked: Asked, was: JobView, is_: JobView, terms: Terms) -> str | None:
     if was.status in _ENDED and asked.script != "retry":
         return f"it had {was.status}, and its record was changed"
     others = was.is_leased and asked.worker != was.worker and asked.script not in _OPERATORS
     if others and (is_.worker, is_.token, is_.lease) != (was.worker, was.token, was.lease):
         return f"taken from {was.worker}, whose lease had not passed"
-    return _attempt(asked, was, is_)
+    return _attempt(asked, was, is_) or _count(asked, was, is_, terms)
+
+
+def _claimed_alone(before: View, after: View) -> str | None:
+    """A job that may have killed a worker isn't claimed with others, nor by a worker that holds some."""
+    for job_id, is_ in after.jobs.items():
+        was = before.jobs.get(job_id)
+        begins = is_.status == "processing" and was is not None and _ends_or_begins(was, is_)
+        if not (begins and is_.is_alone) or (was and was.worker == is_.worker):
+            continue  # what stands in a worker's own lists is the worker's
+        if others := [
+            k for k, j in after.jobs.items() if k != job_id and j.is_live and j.worker == is_.worker
+        ]:
+            return f"{job_id}: to be claimed alone, and {is_.worker} holds {others}, too"
+    return None
 
 
 def _attempt(asked: Asked, was: JobView, is_: JobView) -> str | None:
     """A call may end an attempt and begin the next; it is the caller's, and its number is new."""
-    begins = is_.status == "processing" and (was.status == "pending" or was.token != is_.token)
+    begins = is_.status == "processing" and _ends_or_begins(was, is_)
     if is_.attempt != was.attempt + begins:
         return f"attempt {was.attempt} became {is_.attempt}"
     if begins and is_.worker != asked.worker:
         return f"{asked.worker} started it in the hands of {is_.worker}"
     if is_.status == "processing" and not begins and is_.worker != was.worker:
         return f"{was.worker}'s attempt became {is_.worker}'s"
+    runs = was.status == "processing" and was.is_leased and asked.script not in ("cancel", "leave")
+    if runs and _ends_or_begins(was, is_) and not _names(asked, was.token):
+        return f"{asked.script} ended attempt {was.token}, which it did not name, before its lease passed"
     return None
+
+
+def _ends_or_begins(was: JobView, is_: JobView) -> bool:
+    return was.status != is_.status or was.token != is_.token
+
+
+def _names(asked: Asked, token: str) -> bool:
+    """A call from outside names no attempt: it ends whichever runs."""
+    if asked.script in ("complete", "fail"):
+        return asked.what[1] in ("", token)
+    named = asked.what[0] if asked.script in ("turn", "release") else ()
+    return any(each[1] == token for each in named)
+
+
+def _count(asked: Asked, was: JobView, is_: JobView, terms: Terms) -> str | None:
+    """An attempt that ends the job not for good is counted, as a retry or as given back."""
+    if asked.script == "retry":
+        return None  # with all its retries
+    again = was.status == "processing" and is_.status not in _ENDED and _ends_or_begins(was, is_)
+    counted = is_.retries + is_.returned - was.retries - was.returned
+    if counted != again:
+        return f"{was.token} ended: {again}, and the counts rose by {counted}"
+    most = terms.max_retries if terms.own_max_retries is None else terms.own_max_retries
+    return f"tried again {is_.retries} times, and {most} were allowed" if is_.retries > most else None
 
 
 def reports(asked: Asked) -> list[tuple[str, str]]:
@@ -79,10 +135,10 @@ def _fencing(asked: Asked, given: Given, before: View) -> str | None:
     for (job_id, token), word in zip(reports(asked), given.words):
         if token.startswith("op:"):
             continue
-        job = before.jobs[job_id]
-        runs = job.status == "processing" and job.token == token
+        job = before.jobs.get(job_id)
+        runs = job is not None and job.status == "processing" and job.token == token
         if runs != (word in _ACCEPTED):
-            return f"{job_id}: {asked.script} by {token} said {word}, when {job.token} was {job.status}"
+            return f"{job_id}: {asked.script} by {token} said {word}, when it was {job}"
     return None
 
 
@@ -99,13 +155,28 @@ def of_the_words(asked: Asked, given: Given, before: View, ended: frozenset[str]
                 return f"{job_id}: {token} was told that it had ended the job, and it had not"
         elif word == "stale" and token in ended and job and job.token == token:
             return f"{job_id}: {token} had ended the job, and was told that it came too late"
+        elif word == "finished" and token in ended:
+            return f"{job_id}: {token} had ended the job, and was told that another had"
     return None
 
 
 def _reply(asked: Asked, given: Given, after: View) -> str | None:
+    """What the caller may rely on from now on."""
+    checks = {
+        "submit": _kept, "submit_one": _kept, "park": _told, "adopt": _told, "heartbeat": _renewed,
+        "leave": _left, "release": _released,
+    }  # fmt: skip
+    check = checks.get(asked.script)
+    return check(asked, given, after) if check else None
+
+
+def _kept(asked: Asked, _: Given, after: View) -> str | None:
+    lost = [job_id for job_id in asked.what if job_id not in after.jobs]
+    return f"{lost} submitted, and in no record" if lost else None
+
+
+def _told(asked: Asked, given: Given, after: View) -> str | None:
     """A worker that asks what it holds is told all of it; one that waits holds nothing."""
-    if asked.script not in ("park", "adopt"):
-        return None
     told = dict(given.jobs)
     for job_id, job in after.jobs.items():
         mine = job.is_live and job.worker == asked.worker
@@ -113,6 +184,30 @@ def _reply(asked: Asked, given: Given, after: View) -> str | None:
             return f"{job_id}: {asked.script} told {asked.worker} {told}, and it is {job}"
     if asked.script == "park" and (asked.worker in after.parked) != (given.wait and not told):
         return f"{asked.worker} was told to {'wait' if given.wait else 'go on'}, parked: {after.parked}"
+    return None
+
+
+def _renewed(asked: Asked, _: Given, after: View) -> str | None:
+    for job_id, token in asked.what[0]:
+        job = after.jobs.get(job_id)
+        if job and job.status == "processing" and job.token == token and job.lease != START_MS + LEASE_MS:
+            return f"{job_id}: {asked.worker} renewed its lease, and it is {job.lease}"
+    return None
+
+
+def _left(asked: Asked, _: Given, after: View) -> str | None:
+    """Nothing waits for the worker, and it waits for nothing."""
+    held = [job_id for job_id, job in after.jobs.items() if job.is_live and job.worker == asked.worker]
+    if held or asked.worker in after.parked:
+        return f"{asked.worker} left, and holds {held}, parked: {after.parked}"
+    return None
+
+
+def _released(asked: Asked, _: Given, after: View) -> str | None:
+    for job_id, token in asked.what[0]:
+        job = after.jobs.get(job_id)
+        if job and job.status == "processing" and job.token == token:
+            return f"{job_id}: {asked.worker} gave {token} back, and it runs"
     return None
 
 
@@ -155,13 +250,13 @@ def _next_token(view: View, job_id: str) -> str:
     if job:
         return f"{job.seq}.{job.attempt + 1}"
     missing = [each for each in JOBS if each not in view.jobs]
-    return f"{len(view.jobs) + missing.index(job_id) + 1}.1"
+    return f"{view.seq + missing.index(job_id) + 1}.1"
 
 
-def of_the_end(parsed: Parsed) -> list[str]:
+def of_the_end(parsed: Parsed, terms: Terms) -> list[str]:
     found = [f"after a healthy worker: {text}" for text in parsed.problems()]
     for job_id in JOBS:
         status = parsed.records.get(job_id, {}).get("status")
-        if status not in _ENDED:
+        if status not in _ENDED and not (status is None and terms.expire):
             found.append(f"stuck: a healthy worker left {job_id} {status or 'unsubmitted'}")
     return found

@@ -17,6 +17,7 @@ from tests.support.clock import Clock
 START_MS = Clock.START_MS
 _TIMES = range(START_MS - 10**8, START_MS + 10**8)
 _DEADLINES = ("leases", "parked", "workers", "scheduled")
+_AGES = ("at", "updated_at", "due_at")  # what a record's ttl counts from
 _FINISHED = ("completed", "failed", "cancelled")
 _LIVE = ("pending", "processing")
 _NEVER_MS = 1_800_000  # times as far ahead are never reached
@@ -86,25 +87,29 @@ def unpack(content: bytes) -> list[Entry]:
 EMPTY: bytes = msgpack.packb([])
 
 
-def pass_time(content: bytes, ms: int) -> bytes:
-    """The same, so many milliseconds later."""
-    later = [[name, kind, _later(name, kind, flat, ms)] for name, kind, flat in unpack(content)]
+def pass_time(content: bytes, ms: int, ages: bool = False) -> bytes:
+    """The same, so many milliseconds later. `ages`: how old records are is told apart."""
+    later = [[name, kind, _later(name, kind, flat, ms, ages)] for name, kind, flat in unpack(content)]
     # The server drops a type's parked workers when the last of them is over.
     kept = [e for e in later if not (e[0].startswith("parked:") and _all_over(e[2]))]
     packed: bytes = msgpack.packb(kept, use_bin_type=False, unicode_errors="surrogateescape")
     return packed
 
 
-def _later(name: str, kind: str, flat: list[str], ms: int) -> list[str]:
+def _later(name: str, kind: str, flat: list[str], ms: int, ages: bool) -> list[str]:
     if kind == "hash":
-        return [_aged(value, ms) for value in flat]
+        pairs = zip(flat[::2], flat[1::2])
+        return [part for field, value in pairs for part in (field, _of_field(field, value, ms, ages))]
     if kind != "zset":
         return flat
-    deadlines = name.partition(":")[0] in _DEADLINES
+    exact = name.partition(":")[0] in _DEADLINES or (ages and name == "expiry")
     return [
-        part if i % 2 == 0 else _moved(part, ms) if deadlines else _aged(part, ms)
-        for i, part in enumerate(flat)
+        part if i % 2 == 0 else _moved(part, ms) if exact else _aged(part, ms) for i, part in enumerate(flat)
     ]
+
+
+def _of_field(field: str, value: str, ms: int, ages: bool) -> str:
+    return _moved(value, ms) if ages and field in _AGES else _aged(value, ms)
 
 
 def _is_time(value: str) -> bool:
@@ -132,7 +137,15 @@ class JobView(NamedTuple):
     attempt: int
     worker: str | None
     lease: int | None  # until, ms
+    is_over: bool  # its ttl has passed
+    retries: int  # attempts that failed or were lost
+    returned: int  # attempts that were given back
+    is_alone: bool  # to be claimed by a worker that holds nothing else
     record: int  # a hash of all of it
+
+    def __str__(self) -> str:
+        lease = "" if self.lease is None else f", leased for {self.lease - START_MS} ms"
+        return f"{self.token} {self.status} by {self.worker}{lease}"
 
     @property
     def token(self) -> str:
@@ -147,8 +160,16 @@ class JobView(NamedTuple):
         return self.lease is not None and self.lease > START_MS
 
 
+def _is_over(record: dict[str, str]) -> bool:
+    since = int(record.get("updated_at", record["at"]))
+    if record["status"] == "pending":
+        since = max(since, int(record.get("due_at", since)))
+    return record["status"] != "processing" and since + int(record["ttl"]) <= START_MS
+
+
 class View(NamedTuple):
     jobs: dict[str, JobView]
+    seq: int  # the last submission number
     inboxes: frozenset[str]  # workers with something in theirs
     parked: frozenset[str]  # workers to whom a job may be handed
 
@@ -159,6 +180,7 @@ class Parsed:
     def __init__(self, content: bytes) -> None:
         self.entries = unpack(content)
         self.names = [name for name, _, _ in self.entries]
+        self.seq = 0
         self.records: dict[str, dict[str, str]] = {}
         self.zsets: dict[str, dict[str, int]] = {}
         self.lists: dict[str, list[str]] = {}
@@ -169,6 +191,8 @@ class Parsed:
                 self.zsets[name] = {m: int(float(s)) for m, s in zip(flat[::2], flat[1::2])}
             elif kind == "list":
                 self.lists[name] = flat
+            elif name == "seq":
+                self.seq = int(flat[0])
 
     def view(self) -> View:
         leases = self.zsets.get("leases", {})
@@ -179,12 +203,16 @@ class Parsed:
                 int(record.get("attempt", 0)),
                 record.get("worker"),
                 leases.get(job_id),
+                _is_over(record),
+                int(record.get("retries", 0)),
+                int(record.get("returned", 0)),
+                "losses" in record or record.get("max_retries") == "0",
                 hash(tuple(record.items())),
             )
             for job_id, record in self.records.items()
         }
         inboxes = frozenset(name[6:] for name in self.lists if name.startswith("inbox:"))
-        return View(jobs, inboxes, frozenset(self._parked()))
+        return View(jobs, self.seq, inboxes, frozenset(self._parked()))
 
     def _parked(self) -> list[str]:
         until, for_type = self.zsets.get("parked", {}), self.zsets.get("parked:t", {})
@@ -195,6 +223,8 @@ class Parsed:
     def problems(self) -> list[str]:
         found = [text for job_id in self.records for text in self._misplaced(job_id)]
         found += self._without_record()
+        waiting = [w for w, ms in self.zsets.get("parked", {}).items() if ms >= START_MS]
+        found += [f"{w} waits with a job in its inbox" for w in waiting if f"inbox:{w}" in self.lists]
         lanes = [name for name in self.zsets if name.startswith("lane:")]
         if lanes and (parked := self._parked()):
             found.append(f"a job waits in {lanes[0]} while {parked[0]} is parked for it")

@@ -10,6 +10,8 @@ from tests.protocol.actors import WORKERS, Bounds, Move, State, first_state, mov
 from tests.protocol.calls import Asked, Given
 from tests.protocol.world import World
 
+_AT_ONCE = 10_000  # states
+
 
 class Violation(AssertionError):
     def __init__(self, problem: str, history: list[str]) -> None:
@@ -26,37 +28,53 @@ class Explored:
     contents: int  # of the server alone
     calls: int  # different ones: a script, its arguments, and what the server held
     depth: int  # steps to the farthest state
+    is_whole: bool  # every state within the bounds has been reached
+    words: frozenset[str]  # that callers heard of the ends that they reported
 
     def __str__(self) -> str:
         return (
-            f"{self.states} states, {self.moves} steps, up to {self.depth} deep; of the server alone "
-            f"{self.contents} states, {self.calls} script calls"
+            f"{self.states:,} states, {self.moves:,} steps, {'' if self.is_whole else 'cut at '}"
+            f"{self.depth} deep; of the server alone {self.contents:,} states, {self.calls:,} script calls"
         )
 
 
-_Parents = dict[State, tuple[State, Move] | None]
+_Parents = dict[State, tuple[State, int] | None]  # where from, and by which of the moves there
 
 
 def explore(world: World, bounds: Bounds, most: int = 10**9) -> Explored:
-    """Raises Violation; stops as if that were all when there are `most` states."""
+    """Raises Violation. Goes on to no greater depth when there are `most` states."""
     start = first_state(bounds, _registered(world))
     parents: _Parents = {start: None}
     frontier, depth, count = [start], 0, 0
     while frontier and len(parents) < most:
-        planned = [(s, m) for s in frontier for m in moves(s, world.views[s.content], bounds)]
-        world.ask((s.content, m.asked) for s, m in planned if m.asked)
-        reached = [(s, m, *_result(world, s, m)) for s, m in planned]
-        world.check_new_states()
-        frontier = []
-        for state, move, after, problem in reached:
-            if problem := problem or world.problems.get(after.content):
-                raise Violation(problem, _history(parents, state, move))
-            if after not in parents:
-                parents[after] = (state, move)
-                frontier.append(after)
-        count += len(planned)
+        reached: list[State] = []
+        for first in range(0, len(frontier), _AT_ONCE):
+            some = frontier[first : first + _AT_ONCE]
+            count += _step(world, bounds, some, parents, reached)
+        frontier = reached
         depth += 1
-    return Explored(len(parents), count, world.states, world.steps, depth - 1)
+    return Explored(
+        len(parents), count, world.states, world.steps, depth - 1, not frontier, frozenset(world.words())
+    )
+
+
+def _step(world: World, bounds: Bounds, some: list[State], parents: _Parents, reached: list[State]) -> int:
+    """All moves from some states. Returns their number."""
+    planned = [
+        (state, at, move)
+        for state in some
+        for at, move in enumerate(moves(state, world.views[state.content], bounds))
+    ]
+    world.ask((state.content, move.asked) for state, _, move in planned if move.asked)
+    results = [(state, at, *_result(world, state, move)) for state, at, move in planned]
+    world.check_new_states()
+    for state, at, after, problem in results:
+        if problem := problem or world.problems.get(after.content):
+            raise Violation(problem, _history(world, bounds, parents, state, at))
+        if after not in parents:
+            parents[after] = (state, at)
+            reached.append(after)
+    return len(planned)
 
 
 def _registered(world: World) -> int:
@@ -83,9 +101,11 @@ def _result(world: World, state: State, move: Move) -> tuple[State, str | None]:
     return (after._replace(ended=state.ended | ended) if ended else after), problem
 
 
-def _history(parents: _Parents, state: State, move: Move) -> list[str]:
-    steps = [str(move)]
-    while found := parents[state]:
-        state, move = found
-        steps.append(str(move))
+def _history(world: World, bounds: Bounds, parents: _Parents, state: State, at: int) -> list[str]:
+    steps = []
+    found: tuple[State, int] | None = (state, at)
+    while found:
+        state, at = found
+        steps.append(str(list(moves(state, world.views[state.content], bounds))[at]))
+        found = parents[state]
     return steps[::-1]

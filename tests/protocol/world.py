@@ -79,6 +79,10 @@ class World:
     def steps(self) -> int:
         return len(self._answers)
 
+    def words(self) -> Iterable[str]:
+        """All that was heard of reported ends."""
+        return (word for answer in self._answers.values() for word in answer.given.words)
+
     # --- steps ------------------------------------------------------------------------------------
 
     def ask(self, questions: Iterable[tuple[_State, Asked]]) -> None:
@@ -99,7 +103,9 @@ class World:
     def later(self, state: _State) -> _State:
         """The state when terms.step_ms have passed."""
         if state not in self._later:
-            self._later[state] = self._number(pass_time(self._contents[state], self.terms.step_ms))
+            self._later[state] = self._number(
+                pass_time(self._contents[state], self.terms.step_ms, self.terms.expire)
+            )
         return self._later[state]
 
     def _keep(self, state: _State, asked: Asked, put: Reply, reply: Reply, taken: Reply) -> None:
@@ -110,7 +116,7 @@ class World:
         call, read = self._command(asked)[1]
         given = read(call.parse(reply) if isinstance(call, scripts.Call) else reply)
         after = self._number(taken)
-        problem = checks.of_a_step(asked, given, self.views[state], self.views[after])
+        problem = checks.of_a_step(asked, given, self.views[state], self.views[after], self.terms)
         self._answers[state, asked] = Answer(after, given, problem)
 
     def _number(self, content: bytes) -> _State:
@@ -151,7 +157,7 @@ class World:
                 texts += _findings(look, next(replies))
             treated = [next(replies) for _ in range(length)]
             texts += [f"a healthy worker: {error}" for error in treated if isinstance(error, Exception)]
-            texts += checks.of_the_end(Parsed(next(replies)))
+            texts += checks.of_the_end(Parsed(next(replies)), self.terms)
             if texts:
                 self.problems.setdefault(state, "; ".join(texts))
 
