@@ -70,6 +70,12 @@ def docker_answers() -> bool:
         connection.close()
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class ServerProcess:
     """A server of its own on a unix socket, for tests that stop, kill or configure it."""
 
