@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -12,7 +13,7 @@ from typing import Any
 
 from .. import retry, validate
 from ..base_queue import BaseJobQueue
-from ..errors import InvalidArgumentError, InvalidTypeError, JobQueueError
+from ..errors import InvalidArgumentError, InvalidTypeError, JobQueueError, QueueUnavailableError
 from ..handlers import FunctionHandler, JobHandler
 from ..job import Job
 from ..queue import RedisJobQueue
@@ -83,7 +84,7 @@ class JobWorker:
         """Runs jobs until `stop`, SIGTERM or SIGINT, or until `max_jobs` attempts have ended.
 
         On the first signal it finishes what runs and gives back what hasn't started; on the second
-        it gives back at once what it can. Loss of the connection doesn't end it.
+        it gives back at once what it can. A server that goes away, or isn't there yet, doesn't end it.
         """
         if max_jobs is not None:
             validate.integer(max_jobs, "max_jobs", 0, 10**12)
@@ -121,7 +122,9 @@ class JobWorker:
         self._claimer = claimer
         log.info("worker %s serves %s", self.name, ", ".join(types) or "every type")
         try:
-            heartbeat.beat()
+            # A server that is away now is met by the loop as any other loss of it.
+            with contextlib.suppress(QueueUnavailableError):
+                heartbeat.beat()
             with heartbeat:
                 loop = Loop(self.name, claimer, heartbeat, self._executor, self._stopping, max_jobs)
                 done = loop.run()

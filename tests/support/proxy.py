@@ -24,6 +24,7 @@ class Proxy:
     delay(seconds): before each answer is passed on.
     hold() / release(): nothing gets through in either direction (half-open connections).
     cut(): closes every connection now. refuse() / accept(): new ones are closed at once.
+    point_to(server): new connections go to another server. attempts: when each connection was tried.
     """
 
     def __init__(self, server: JobConfig) -> None:
@@ -42,6 +43,7 @@ class Proxy:
         self._lock = threading.Lock()
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self.dropped = 0
+        self.attempts: list[float] = []  # monotonic times
         threading.Thread(target=self._listen, daemon=True).start()
 
     def drop_next_replies(self, count: int) -> None:
@@ -97,6 +99,7 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            self.attempts.append(time.monotonic())
             if self._refusing:
                 client.close()
                 continue
