@@ -79,3 +79,12 @@ def test_the_last_job_of_a_company_takes_it_off_the_ring(stage):
     other = stage.submit(company="B")
     assert stage.queue.stats().waiting == {"t": 1}
     assert [c.job_id for c in stage.claim(10)] == [other]
+
+
+def test_a_copy_that_arrives_after_a_later_call_is_taken_for_a_new_one(stage):
+    """The record keeps the last call from outside only: docs/guarantees.md says so."""
+    job_id = stage.job_in(PROCESSING)
+    stage.cancel(job_id, op="one")
+    assert stage.cancel(job_id, op="one").value == "already"
+    stage.retry(job_id, op="two")
+    assert stage.cancel(job_id, op="one").value == "cancelled"

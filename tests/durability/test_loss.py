@@ -170,6 +170,22 @@ def test_without_any_persistence_everything_is_lost_and_the_queue_goes_on(make_s
     queue.close()
 
 
+def test_a_server_that_evicts_keys_loses_jobs_and_the_doctor_says_so(make_server):
+    """LESSONS 28 to 30: memory ends; only noeviction ends it with an error instead of with a loss."""
+    server = make_server(**{"maxmemory": "4mb", "maxmemory-policy": "allkeys-random"})
+    queue = _queue_of(server)
+    submitted = [f"job-{n}" for n in range(400)]
+    for job_id in submitted:
+        try:
+            queue.submit_job("t", {"text": "x" * 20_000}, job_id=job_id)
+        except JobQueueError:  # what it needed to work with may be gone, too
+            continue
+    assert server.client().info("stats")["evicted_keys"] > 0
+    assert any(queue.get_job(job_id) is None for job_id in submitted)
+    assert queue.doctor() != []
+    queue.close()
+
+
 @pytest.fixture
 def pair(make_server) -> tuple[ServerProcess, ServerProcess]:
     """A server, and a replica that is up to date."""
