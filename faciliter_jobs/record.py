@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -34,20 +34,12 @@ def iso(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, timezone.utc).isoformat(timespec="milliseconds")
 
 
-def _iso(value: bytes | None) -> str | None:
-    return None if value is None else iso(int(value))
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("utf-8", "replace")
-
-
-def _integer(value: bytes | None) -> int | None:
-    return None if value is None else int(value)
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
 
 
 def _metadata(fields: Fields) -> dict[str, Any] | None:
-    stored = _packed(fields, "metadata")
+    stored = _packed(fields, b"metadata", "metadata")
     if stored is not None and not isinstance(stored, dict):
         raise UndecodableError(f"metadata: expected a dict, found {type(stored).__name__}")
     metadata: dict[str, Any] = stored or {}
@@ -60,59 +52,72 @@ def _metadata(fields: Fields) -> dict[str, Any] | None:
     return metadata or (None if stored is None else {})
 
 
-def _packed(fields: Fields, name: str, shown_as: str = "") -> Any:
+def _packed(fields: Fields, name: bytes, shown_as: str) -> Any:
     """A payload, which may be stored in pieces: `in`, `in1`, `in2`..."""
-    stored = fields.get(name.encode())
+    stored = fields.get(name)
     if stored is None:
         return None
     if len(stored) == _PIECE:
-        pieces = [stored]
-        while more := fields.get(b"%s%d" % (name.encode(), len(pieces))):
-            pieces.append(more)
-        stored = b"".join(pieces)
-    return codec.unpack(stored, shown_as or name)
+        count = 1
+        while more := fields.get(b"%s%d" % (name, count)):
+            stored += more
+            count += 1
+    return codec.unpack(stored, shown_as)
 
 
-def _progress(fields: Fields) -> int:
-    reached = int(fields.get(b"progress", 0))
-    return 100 if fields.get(b"status") == b"completed" else reached
+_STATUSES = {status.value.encode(): status for status in JobStatus}
+
+# Fields that a record may have or not, the attribute of Job that shows each, and how it is read.
+_OPTIONAL: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
+    b"company": ("company_id", _text),
+    b"user": ("user_id", _text),
+    b"session": ("session_id", _text),
+    b"progress": ("progress", int),
+    b"progress_message": ("progress_message", _text),
+    b"error": ("error", _text),
+    b"attempt": ("attempt", int),
+    b"worker": ("worker", _text),
+    b"due_at": ("due_at", lambda value: iso(int(value))),
+    b"started_at": ("started_at", lambda value: iso(int(value))),
+    b"traceback": ("traceback", _text),
+    b"max_retries": ("max_retries", int),
+    b"retry_delay_ms": ("retry_delay", lambda value: int(value) / 1000),
+}
+_IN_METADATA = (b"metadata", b"retries", b"last_error", b"error")
 
 
-def _updated_at(fields: Fields) -> int:
-    times = (fields.get(name) for name in (b"updated_at", b"started_at", b"at"))
-    return max(int(t) for t in times if t is not None)
+def _updated_at(fields: Fields, created_at: int) -> int:
+    updated_at = max(created_at, int(fields.get(b"started_at", 0)))
+    return max(updated_at, int(fields.get(b"updated_at", 0)))
+
+
+def _read(job_id: str, fields: Fields) -> Job:
+    """A worker does this for each job that it runs: only what is there is looked at."""
+    status = _STATUSES[fields[b"status"]]
+    created_at = int(fields[b"at"])
+    updated_at = iso(_updated_at(fields, created_at))
+    job = Job(job_id, fields[b"type"].decode(), status, iso(created_at), updated_at)
+    for name, value in fields.items():
+        if name in _OPTIONAL:
+            attribute, read = _OPTIONAL[name]
+            setattr(job, attribute, read(value))
+    job.input_data = _packed(fields, b"in", "input_data")
+    if any(name in fields for name in _IN_METADATA):
+        job.metadata = _metadata(fields)
+    if b"returned" in fields:
+        job.attempt -= int(fields[b"returned"])
+    if status.is_terminal:
+        job.finished_at = updated_at
+        job.result = _packed(fields, b"result", "result")
+        if status is JobStatus.COMPLETED:
+            job.progress = 100
+    return job
 
 
 def job_from_fields(job_id: str, fields: Fields) -> Job:
     """Raises UndecodableError when the record is damaged."""
     try:
-        retry_delay_ms = _integer(fields.get(b"retry_delay_ms"))
-        status = JobStatus(fields[b"status"].decode())
-        updated_at = _updated_at(fields)
-        return Job(
-            job_id=job_id,
-            job_type=fields[b"type"].decode(),
-            status=status,
-            created_at=iso(int(fields[b"at"])),
-            updated_at=iso(updated_at),
-            company_id=_text(fields.get(b"company")),
-            user_id=_text(fields.get(b"user")),
-            session_id=_text(fields.get(b"session")),
-            input_data=_packed(fields, "in", "input_data"),
-            progress=_progress(fields),
-            progress_message=_text(fields.get(b"progress_message")),
-            result=_packed(fields, "result"),
-            error=_text(fields.get(b"error")),
-            metadata=_metadata(fields),
-            attempt=int(fields.get(b"attempt", 0)) - int(fields.get(b"returned", 0)),
-            worker=_text(fields.get(b"worker")),
-            due_at=_iso(fields.get(b"due_at")),
-            started_at=_iso(fields.get(b"started_at")),
-            finished_at=iso(updated_at) if status.is_terminal else None,
-            traceback=_text(fields.get(b"traceback")),
-            max_retries=_integer(fields.get(b"max_retries")),
-            retry_delay=None if retry_delay_ms is None else retry_delay_ms / 1000,
-        )
+        return _read(job_id, fields)
     except UndecodableError:
         raise
     except (KeyError, ValueError, TypeError, OverflowError, OSError) as error:
@@ -151,16 +156,19 @@ class Claimed:
         return job_from_fields(self.job_id, self.fields)
 
 
-def claimed_from_reply(entry: list[Any], worker: str, now: int) -> Claimed:
-    """`entry` is {job_id, token, record as it was before this attempt}."""
-    token = entry[1].decode()
-    fields = fields_of(entry[2])
-    stamp = str(now).encode()
-    if fields.get(b"status") == b"pending":
-        fields[b"started_at"] = stamp
-        fields.pop(b"progress", None)
-        fields.pop(b"progress_message", None)
-    fields[b"status"] = b"processing"
-    fields[b"attempt"] = token.rpartition(".")[2].encode()
-    fields[b"worker"] = worker.encode()
-    return Claimed(entry[0].decode(), token, fields)
+def claimed_from_reply(entries: list[Any], worker: str, now: int) -> list[Claimed]:
+    """Each entry is {job_id, token, record as it was before this attempt}."""
+    by, stamp = worker.encode(), b"%d" % now
+    found = []
+    for job_id, token, flat in entries:
+        fields = fields_of(flat)
+        if fields.get(b"status") == b"pending":
+            fields[b"started_at"] = stamp
+            if b"progress" in fields:
+                del fields[b"progress"]
+                fields.pop(b"progress_message", None)
+        fields[b"status"] = b"processing"
+        fields[b"attempt"] = token.rpartition(b".")[2]
+        fields[b"worker"] = by
+        found.append(Claimed(job_id.decode(), token.decode(), fields))
+    return found

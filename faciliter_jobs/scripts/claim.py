@@ -51,13 +51,9 @@ class Outcome:
         )
 
 
-def _jobs(entries: list[Any], worker: str, now: int) -> list[Claimed]:
-    return [claimed_from_reply(entry, worker, now) for entry in entries]
-
-
 def claim(tag: str, *, worker: str, lease_ms: int, want: int, types: Sequence[str]) -> Call[list[Claimed]]:
     def parse(reply: Any) -> list[Claimed]:
-        return _jobs(reply[1], worker, reply[0])
+        return claimed_from_reply(reply[1], worker, reply[0])
 
     return Call("claim", tag, [worker, lease_ms, want, *types], parse, resend=False)
 
@@ -75,7 +71,7 @@ def park(
 ) -> Call[Parked]:
     def parse(reply: Any) -> Parked:
         wait_ms = reply[1]
-        return Parked(_jobs(reply[2], worker, reply[0]), None if wait_ms < 0 else wait_ms)
+        return Parked(claimed_from_reply(reply[2], worker, reply[0]), None if wait_ms < 0 else wait_ms)
 
     args: list[Arg] = [worker, lease_ms, park_ms, want, tend_limit, len(types), *types, *known]
     return Call("park", tag, args, parse, resend=False)
@@ -83,7 +79,7 @@ def park(
 
 def adopt(tag: str, *, worker: str, lease_ms: int, known: Sequence[str]) -> Call[list[Claimed]]:
     def parse(reply: Any) -> list[Claimed]:
-        return _jobs(reply[1], worker, reply[0])
+        return claimed_from_reply(reply[1], worker, reply[0])
 
     return Call("adopt", tag, [worker, lease_ms, *known], parse)
 
@@ -98,7 +94,7 @@ def turn(
     outcomes: Sequence[Outcome],
 ) -> Call[Turned]:
     def parse(reply: Any) -> Turned:
-        return Turned([ending_of(w) for w in reply[1]], _jobs(reply[2], worker, reply[0]))
+        return Turned([ending_of(w) for w in reply[1]], claimed_from_reply(reply[2], worker, reply[0]))
 
     args: list[Arg] = [worker, lease_ms, want, len(types), *types]
     args.extend(arg for outcome in outcomes for arg in outcome.args())

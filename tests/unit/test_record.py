@@ -122,7 +122,7 @@ def test_a_flat_reply_is_read_in_pairs():
 @pytest.mark.parametrize(("status", "started"), [(b"pending", True), (b"processing", False)])
 def test_a_claim_is_read_as_the_attempt_that_it_starts_or_finds(status, started):
     record = [b"status", status, b"type", b"t", b"at", b"1", b"updated_at", b"2", b"progress", b"40"]
-    claimed = claimed_from_reply([b"id", b"7.3", record], "w1", 5000)
+    [claimed] = claimed_from_reply([[b"id", b"7.3", record]], "w1", 5000)
     job = claimed.job()
     assert (claimed.job_id, claimed.token, claimed.job_type) == ("id", "7.3", "t")
     assert (job.status, job.attempt, job.worker) == (JobStatus.PROCESSING, 3, "w1")
