@@ -3,6 +3,10 @@
 >>> from faciliter_jobs import submit_job, JobWorker
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from .base_queue import BaseJobQueue
 from .config import JobConfig
 from .default import (
@@ -39,6 +43,10 @@ from .handlers import JobHandler
 from .job import Job, JobSpec, JobStatus
 from .queue import RedisJobQueue
 from .worker import JobWorker
+
+if TYPE_CHECKING:
+    from .aio import AsyncJobQueue as AsyncJobQueue
+    from .aio import create_async_job_queue as create_async_job_queue
 
 __version__ = "0.1.0"
 
@@ -78,3 +86,12 @@ __all__ = [
     "update_job_progress",
     "update_job_status",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The asyncio queue is loaded when it is asked for (and not by `import *`)."""
+    if name in ("AsyncJobQueue", "create_async_job_queue"):
+        from . import aio
+
+        return getattr(aio, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -24,16 +24,21 @@ def create_job_queue(queue_type: str = "redis", config: JobConfig | None = None)
     An `embedded://` config starts the embedded server, or finds the one that runs.
     Raises InvalidArgumentError (a ValueError) for another type, QueueUnavailableError.
     """
+    queue = RedisJobQueue(usable_config(queue_type, config))
+    queue.connect()
+    return queue
+
+
+def usable_config(queue_type: str, config: JobConfig | None) -> JobConfig:
+    """The config given, or the environment's, with its embedded server running if it names one."""
     if queue_type.lower() not in ("redis", "valkey"):
         raise InvalidArgumentError(f"queue_type: {queue_type!r} is neither 'redis' nor 'valkey'")
     config = config or JobConfig.from_env()
-    if config.embedded is not None:
-        from .embedded import ensure_server
+    if config.embedded is None:
+        return config
+    from .embedded import ensure_server
 
-        config = config.with_socket(str(ensure_server(config.embedded or None)))
-    queue = RedisJobQueue(config)
-    queue.connect()
-    return queue
+    return config.with_socket(str(ensure_server(config.embedded or None)))
 
 
 def set_job_queue(queue: BaseJobQueue | None) -> None:

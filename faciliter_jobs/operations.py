@@ -186,6 +186,10 @@ class Operations:
             types=[validate.job_type(t, "job_types") for t in job_types],
         )
 
+    def give_back(self, claimed: list[Claimed]) -> Call[list[str]]:
+        """Puts jobs that were claimed and not begun back to where they waited."""
+        return scripts.release(self.tag, worker=self.worker, held=[(c.job_id, c.token) for c in claimed])
+
     def cleanup(self, older_than_seconds: float) -> Steps[int]:
         age = validate.milliseconds(older_than_seconds, "older_than_seconds")
         deleted = 0

@@ -32,8 +32,8 @@ from .scripts import Call, Command, Steps, composed
 
 R = TypeVar("R")
 
-_RESENDS = 2
-_RELOADS = 3  # of one script in one call, when its cache is flushed again and again
+RESENDS = 2
+RELOADS = 3  # of one script in one call, when its cache is flushed again and again
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 # redis-py takes the first word off the errors that it knows; within a script's error it stays.
 _CANT_WRITE_NOW = (
@@ -51,7 +51,24 @@ def pause_before(attempt: int, longest: float = _LONGEST_PAUSE) -> float:
     return random.uniform(0.5, 1) * min(longest, _FIRST_PAUSE * 2.0 ** (attempt - 1))
 
 
-class Transport:
+class ScriptTable:
+    """Calls as commands, with the scripts' names on the server."""
+
+    def __init__(self) -> None:
+        self._shas: dict[str, bytes] = {}
+
+    def _text_of(self, script: str) -> str:
+        return composed(script).text
+
+    def _command_of(self, call: Call[Any]) -> tuple[Any, ...]:
+        sha = self._shas.get(call.script)
+        if sha is None:
+            sha = sha1(self._text_of(call.script).encode()).hexdigest().encode()
+            self._shas[call.script] = sha
+        return (b"EVALSHA", sha, b"1", call.tag, *call.args)
+
+
+class Transport(ScriptTable):
     """A pool of connections to one server, and the scripts registered on it.
 
     redis-py's own retries are off: it would re-send scripts that may not be sent twice. A call that
@@ -59,11 +76,11 @@ class Transport:
     """
 
     def __init__(self, config: JobConfig) -> None:
+        super().__init__()
         self.config = config
         self._connection_class = _connection_class(config)
-        self._connection_options = _connection_options(config)
+        self._connection_options = connection_options(config)
         self._pool = ConnectionPool(self.new_connection, config.max_connections, config.socket_timeout)
-        self._shas: dict[str, bytes] = {}
 
     def run(self, call: Call[R]) -> R:
         """Raises QueueUnavailableError, QueueTimeoutError, QueueFullError, ScriptFailedError."""
@@ -104,26 +121,16 @@ class Transport:
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
 
-    def new_connection(self) -> Any:
+    def new_connection(self, **options: Any) -> Any:
         """A connection outside the pool, for blocking commands; the caller closes it."""
-        return self._connection_class(**self._connection_options)
+        return self._connection_class(**{**self._connection_options, **options})
 
     def close(self) -> None:
         self._pool.disconnect()
 
-    def _text_of(self, script: str) -> str:
-        return composed(script).text
-
-    def _command_of(self, call: Call[Any]) -> tuple[Any, ...]:
-        sha = self._shas.get(call.script)
-        if sha is None:
-            sha = sha1(self._text_of(call.script).encode()).hexdigest().encode()
-            self._shas[call.script] = sha
-        return (b"EVALSHA", sha, b"1", call.tag, *call.args)
-
     def _send(self, command: tuple[Any, ...], script: str | None) -> Any:
         """Loads the script when the server's cache has lost it: a restart, a failover, SCRIPT FLUSH."""
-        for _ in range(_RELOADS):
+        for _ in range(RELOADS):
             try:
                 return self._exchange(command)
             except redis_errors.NoScriptError:
@@ -152,7 +159,7 @@ class Transport:
         """Sends the command again while that is allowed and may help; else raises our error."""
         for attempt in itertools.count(1):
             raised = translate(error, self.config, script)
-            if not (may_resend and isinstance(raised, QueueUnavailableError) and attempt <= _RESENDS):
+            if not (may_resend and isinstance(raised, QueueUnavailableError) and attempt <= RESENDS):
                 raise raised from error
             time.sleep(pause_before(attempt))
             try:
@@ -215,6 +222,10 @@ class Pending(Generic[R]):
 
 def translate(error: Exception, config: JobConfig, script: str | None = None) -> JobQueueError:
     """redis-py's error as one of ours."""
+    if isinstance(error, redis_errors.ConnectionError) and isinstance(
+        error.__cause__, redis_errors.RedisError
+    ):
+        error = error.__cause__  # redis.asyncio hides so why a connection wasn't made
     if isinstance(error, redis_errors.TimeoutError):
         return QueueTimeoutError(
             f"no answer from {config.location} within {config.socket_timeout:g} s: {error}"
@@ -244,7 +255,8 @@ def _connection_class(config: JobConfig) -> type[AbstractConnection]:
     return SSLConnection if config.ssl else Connection
 
 
-def _connection_options(config: JobConfig) -> dict[str, Any]:
+def connection_options(config: JobConfig) -> dict[str, Any]:
+    """The arguments of redis-py's connections, sync and asyncio alike."""
     options: dict[str, Any] = {
         "db": config.db,
         "username": config.username,

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from faciliter_jobs import JobConfig, JobSpec, RedisJobQueue
+from faciliter_jobs import JobConfig, JobSpec
 from faciliter_jobs.errors import JobQueueError, QueueUnavailableError
 from tests.support.server import client_of
 
@@ -50,6 +50,11 @@ SUBMITS = [
     ({"max_retries": 1.5}, TypeError, "max_retries: expected an integer, got float"),
     ({"retry_delay": math.inf}, ValueError, "retry_delay: inf is outside"),
 ]
+
+
+@pytest.fixture
+def queue(either_queue):
+    return either_queue
 
 
 def _keys(queue):
@@ -148,8 +153,8 @@ def test_a_call_names_the_argument_and_changes_nothing(queue, name):
     assert _keys(queue) == before
 
 
-def test_the_limit_of_a_payload_is_the_config_s(make_queue):
-    small = make_queue(max_payload_bytes=100)
+def test_the_limit_of_a_payload_is_the_config_s(make_either):
+    small = make_either(max_payload_bytes=100)
     small.submit_job("t", {"a": "x" * 90})
     with pytest.raises(ValueError, match=r"input_data: 10\d bytes packed, the limit is 100"):
         small.submit_job("t", {"a": "x" * 100})
@@ -158,8 +163,8 @@ def test_the_limit_of_a_payload_is_the_config_s(make_queue):
 # --- servers that can't be used -------------------------------------------------------------------
 
 
-def test_an_unreachable_server_is_a_connection_error_that_says_where(unused_port):
-    queue = RedisJobQueue(JobConfig(port=unused_port, socket_timeout=1, retry_on_timeout=False))
+def test_an_unreachable_server_is_a_connection_error_that_says_where(unused_port, queue_class):
+    queue = queue_class(JobConfig(port=unused_port, socket_timeout=1, retry_on_timeout=False))
     for call in (queue.connect, queue.stats, lambda: queue.get_job("x"), lambda: queue.submit_job("t")):
         with pytest.raises(ConnectionError, match=f"127.0.0.1:{unused_port}|localhost:{unused_port}"):
             call()
@@ -175,19 +180,19 @@ def unused_port():
         return probe.getsockname()[1]
 
 
-def test_a_wrong_password_is_named_and_never_shown(own_server):
+def test_a_wrong_password_is_named_and_never_shown(own_server, queue_class):
     own_server.client().config_set("requirepass", "right")
-    queue = RedisJobQueue(replace(own_server.config, password="wr0ng-secret"))
+    queue = queue_class(replace(own_server.config, password="wr0ng-secret"))
     with pytest.raises(QueueUnavailableError, match="refuses this client") as raised:
         queue.connect()
     assert "wr0ng-secret" not in str(raised.value) + repr(queue.config)
-    right = RedisJobQueue(replace(own_server.config, password="right"))
+    right = queue_class(replace(own_server.config, password="right"))
     assert right.submit_job("t")
     right.close()
 
 
-def test_a_replica_that_takes_no_writes_is_named(own_server):
-    queue = RedisJobQueue(replace(own_server.config, retry_on_timeout=False))
+def test_a_replica_that_takes_no_writes_is_named(own_server, queue_class):
+    queue = queue_class(replace(own_server.config, retry_on_timeout=False))
     job_id = queue.submit_job("t")
     own_server.client().replicaof("127.0.0.1", 1)
     with pytest.raises(QueueUnavailableError, match="can't write now"):

@@ -14,6 +14,11 @@ USERS = (None, "ann", "bob")
 
 
 @pytest.fixture
+def queue(either_queue):
+    return either_queue
+
+
+@pytest.fixture
 def jobs(queue):
     """300 jobs of all statuses, companies and users, in the order of their submission."""
     chance = random.Random(3)

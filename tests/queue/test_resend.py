@@ -18,6 +18,11 @@ from tests.support.wait import until
 
 
 @pytest.fixture
+def queue(either_queue):
+    return either_queue
+
+
+@pytest.fixture
 def proxy(queue):
     client = client_of(queue.config)
     for name in script_names():  # or the reply that gets lost would say that the script is unknown
@@ -27,16 +32,16 @@ def proxy(queue):
 
 
 @pytest.fixture
-def behind(proxy):
+def behind(proxy, queue_class):
     """A queue behind the proxy, that re-sends."""
-    with RedisJobQueue(replace(proxy.config, retry_on_timeout=True, socket_timeout=2)) as made:
+    with queue_class(replace(proxy.config, retry_on_timeout=True, socket_timeout=2)) as made:
         yield made
 
 
 @pytest.fixture
-def timid(proxy):
+def timid(proxy, queue_class):
     """A queue behind the proxy, that doesn't."""
-    with RedisJobQueue(replace(proxy.config, retry_on_timeout=False, socket_timeout=2)) as made:
+    with queue_class(replace(proxy.config, retry_on_timeout=False, socket_timeout=2)) as made:
         yield made
 
 
@@ -111,9 +116,9 @@ def test_after_three_lost_replies_the_caller_is_told(queue, proxy, behind):
     assert len(queue.list_jobs()) == 1
 
 
-def test_no_answer_within_the_timeout_is_a_timeout(queue, proxy):
+def test_no_answer_within_the_timeout_is_a_timeout(queue, proxy, queue_class):
     config = replace(proxy.config, retry_on_timeout=False, socket_timeout=0.2)
-    with RedisJobQueue(config) as slow:
+    with queue_class(config) as slow:
         proxy.hold()
         begun = time.monotonic()
         with pytest.raises(QueueTimeoutError, match=r"0\.2 s"):
@@ -124,10 +129,10 @@ def test_no_answer_within_the_timeout_is_a_timeout(queue, proxy):
         assert len(queue.list_jobs()) == 1
 
 
-def test_a_reply_that_comes_late_is_never_taken_for_another_s(queue, proxy):
+def test_a_reply_that_comes_late_is_never_taken_for_another_s(queue, proxy, queue_class):
     config = replace(proxy.config, retry_on_timeout=False, socket_timeout=0.2, max_connections=1)
     first, second = queue.submit_job("t", {"n": 1}), queue.submit_job("t", {"n": 2})
-    with RedisJobQueue(config) as slow:
+    with queue_class(config) as slow:
         proxy.delay(0.4)
         with pytest.raises(QueueTimeoutError):
             slow.get_job(first)

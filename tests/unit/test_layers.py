@@ -27,7 +27,11 @@ LAYERS = [
     {"queue"},
     {"default", "worker"},
 ]
-LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
+# Beside these, and imported only by who uses asyncio.
+ASYNCIO = [{"aio_pool"}, {"aio_transport"}, {"aio"}]
+FOR_ASYNCIO = {name for names in ASYNCIO for name in names}
+
+LAYER_OF = {name: number for number, names in enumerate(LAYERS + ASYNCIO) for name in names}
 INNER = sorted(LAYER_OF)
 
 # Imports inside a function, made only when they are needed: (importer, imported).
@@ -116,7 +120,7 @@ def test_what_knows_nothing_of_the_network(module, without):
                 assert (node.module or "").split(".")[0] not in without, file.name
 
 
-@pytest.mark.parametrize("module", [m for m in INNER if m not in ("scripts", "transport")])
+@pytest.mark.parametrize("module", [m for m in INNER if m not in ("scripts", "transport", "aio_transport")])
 def test_only_the_scripts_package_makes_calls_and_only_transport_sends_them(module):
     for file in _files(module):
         text = file.read_text("utf-8")
@@ -148,6 +152,14 @@ def test_importing_the_package_loads_little_that_redis_py_does_not():
 def test_the_documented_import_path_is_the_same_package():
     code = "import faciliter_lib.jobs as a, faciliter_jobs as b; assert a.submit_job is b.submit_job"
     assert _loaded_by(code)
+
+
+def test_the_asyncio_queue_is_loaded_when_it_is_asked_for():
+    asyncio_modules = {f"faciliter_jobs.{name}" for name in FOR_ASYNCIO}
+    assert not _loaded_by("from faciliter_jobs import *") & asyncio_modules
+    assert asyncio_modules <= _loaded_by("from faciliter_jobs import AsyncJobQueue, create_async_job_queue")
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = faciliter_jobs.nothing
 
 
 @pytest.mark.parametrize("name", faciliter_jobs.__all__)

@@ -1,0 +1,205 @@
+"""The queue for asyncio: `RedisJobQueue`'s methods as coroutines.
+
+>>> async with AsyncJobQueue() as queue:
+...     job_id = await queue.submit_job("resize", {"width": 640})
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from .aio_transport import AsyncTransport
+from .config import JobConfig
+from .default import usable_config
+from .errors import ConfigError, JobQueueError, QueueUnavailableError
+from .job import Job, JobSpec, JobStatus
+from .operations import Operations
+from .queue import RedisJobQueue
+from .record import Claimed
+from .scripts import Ending, Problem, Stats
+
+T = TypeVar("T")
+
+
+async def create_async_job_queue(queue_type: str = "redis", config: JobConfig | None = None) -> AsyncJobQueue:
+    """See `create_job_queue`; an embedded server is started in a thread."""
+    queue = AsyncJobQueue(await asyncio.to_thread(usable_config, queue_type, config))
+    await queue.connect()
+    return queue
+
+
+def _documented(cls: type[T]) -> type[T]:
+    """Methods without a docstring get that of RedisJobQueue's method of the same name."""
+    for name, method in vars(cls).items():
+        if callable(method) and not method.__doc__:
+            method.__doc__ = getattr(RedisJobQueue, name).__doc__
+    return cls
+
+
+@_documented
+class AsyncJobQueue:
+    """`RedisJobQueue` for asyncio: the same methods, arguments and errors, as coroutines.
+
+    Tasks share it. It may be used in several event loops one after another; each gets connections of
+    its own, at most `JobConfig.max_connections`, for which callers wait up to `socket_timeout`.
+
+    A call that is cancelled has been carried out wholly or not at all, as one whose reply was lost:
+    give `submit_job` an id of your own if you want to ask. A claim that is cancelled is given back.
+    """
+
+    def __init__(self, config: JobConfig | None = None) -> None:
+        self.config = config or JobConfig.from_env()
+        if self.config.embedded is not None:
+            raise ConfigError("embedded://: use create_async_job_queue(config=...), which starts the server")
+        self.connected = False
+        self.operations = Operations(self.config)
+        self.tag = self.operations.tag
+        self.transport = AsyncTransport(self.config)
+        self._giving_back: set[asyncio.Task[None]] = set()
+
+    # --- connection -------------------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        await self.transport.perform(self.operations.connect())
+        self.connected = True
+
+    async def close(self) -> None:
+        """Closes this event loop's connections; a later call opens new ones."""
+        await asyncio.gather(*self._giving_back)
+        await self.transport.close()
+        self.connected = False
+
+    async def __aenter__(self) -> AsyncJobQueue:
+        """Connects."""
+        await self.connect()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Closes."""
+        await self.close()
+
+    async def health_check(self) -> bool:
+        try:
+            await self.stats(limit=1)
+        except QueueUnavailableError:
+            return False
+        return True
+
+    # --- submit -----------------------------------------------------------------------------------
+
+    async def submit_job(
+        self,
+        job_type: str,
+        input_data: dict[str, Any] | None = None,
+        company_id: str | None = None,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        ttl: float | None = None,
+        *,
+        job_id: str | None = None,
+        delay: float | None = None,
+        run_at: datetime | float | None = None,
+        max_retries: int | None = None,
+        retry_delay: float | None = None,
+    ) -> str:
+        spec = JobSpec(
+            job_type, input_data, company_id, user_id, session_id, metadata, ttl,
+            job_id, delay, run_at, max_retries, retry_delay,
+        )  # fmt: skip
+        job_id, call = self.operations.submit(spec)
+        await self.transport.run(call)
+        return job_id
+
+    async def submit_jobs(self, jobs: Iterable[JobSpec | Mapping[str, Any]]) -> list[str]:
+        return await self.transport.perform(self.operations.submit_many(jobs))
+
+    # --- read -------------------------------------------------------------------------------------
+
+    async def get_job(self, job_id: str) -> Job | None:
+        return await self.transport.fetch(self.operations.get_job(job_id))
+
+    async def get_job_result(self, job_id: str) -> Any:
+        job = await self.get_job(job_id)
+        return job.result if job is not None and job.status is JobStatus.COMPLETED else None
+
+    async def list_jobs(
+        self,
+        status: JobStatus | None = None,
+        company_id: str | None = None,
+        user_id: str | None = None,
+        limit: int = 100,
+    ) -> list[Job]:
+        steps = self.operations.list_jobs(status, company_id, user_id, limit)
+        return await self.transport.perform(steps)
+
+    async def stats(self, limit: int = 100) -> Stats:
+        return await self.transport.run(self.operations.stats(limit))
+
+    async def doctor(self) -> list[Problem]:
+        return await self.transport.perform(self.operations.doctor())
+
+    # --- progress and ends ------------------------------------------------------------------------
+
+    async def update_job_progress(
+        self, job_id: str, progress: float, message: str | None = None, *, reset: bool = False
+    ) -> bool:
+        call = self.operations.progress(job_id, progress, message, reset)
+        return (await self.transport.run(call)).accepted
+
+    async def complete(self, job_id: str, result: Any = None) -> Ending:
+        return await self.transport.run(self.operations.complete(job_id, result))
+
+    async def complete_job(self, job_id: str, result: dict[str, Any] | None = None) -> bool:
+        return (await self.complete(job_id, result)).accepted
+
+    async def fail(self, job_id: str, error: str, *, retry_delay: float | None = None) -> Ending:
+        return await self.transport.run(self.operations.fail(job_id, error, retry_delay))
+
+    async def fail_job(self, job_id: str, error: str) -> bool:
+        return (await self.fail(job_id, error)).accepted
+
+    async def cancel(self, job_id: str, reason: str = "cancelled") -> Ending:
+        return await self.transport.run(self.operations.cancel(job_id, reason))
+
+    async def cancel_job(self, job_id: str) -> bool:
+        return (await self.cancel(job_id)).accepted
+
+    async def retry(self, job_id: str) -> Ending:
+        return await self.transport.run(self.operations.retry(job_id))
+
+    async def retry_job(self, job_id: str) -> bool:
+        return (await self.retry(job_id)).accepted
+
+    async def update_job_status(self, job_id: str, status: JobStatus, error: str | None = None) -> bool:
+        return await self.transport.perform(self.operations.update_status(job_id, status, error))
+
+    # --- work without a JobWorker -----------------------------------------------------------------
+
+    async def get_pending_job(self, job_types: Iterable[str] = (), *, lease: float = 3600.0) -> Job | None:
+        claiming = asyncio.ensure_future(self.transport.run(self.operations.claim_one(job_types, lease)))
+        try:
+            claimed = await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            task = asyncio.ensure_future(self._give_back(claiming))
+            self._giving_back.add(task)
+            task.add_done_callback(self._giving_back.discard)
+            await asyncio.shield(task)
+            raise
+        return claimed[0].job() if claimed else None
+
+    async def _give_back(self, claiming: asyncio.Future[list[Claimed]]) -> None:
+        """Puts back what was claimed for a caller that is gone; it doesn't have to wait for its lease."""
+        try:
+            if claimed := await claiming:
+                await self.transport.run(self.operations.give_back(claimed))
+        except JobQueueError:
+            return  # the lease brings it back
+
+    # --- upkeep (workers do it in passing) --------------------------------------------------------
+
+    async def cleanup_old_jobs(self, older_than_seconds: float = 86400) -> int:
+        return await self.transport.perform(self.operations.cleanup(older_than_seconds))

@@ -1,0 +1,141 @@
+"""`transport.py` for asyncio: the same calls, scripts, re-sends and errors."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+from typing import Any, TypeVar
+
+from hiredis import pack_command
+from redis import exceptions as redis_errors
+from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
+
+from .aio_pool import AsyncConnectionPool
+from .config import JobConfig
+from .errors import QueueUnavailableError
+from .scripts import Call, Command, Steps
+from .transport import RELOADS, RESENDS, ScriptTable, connection_options, pause_before, translate
+
+if sys.version_info >= (3, 11, 3):
+    from asyncio import timeout as time_limit
+else:  # redis-py depends on it there
+    from async_timeout import timeout as time_limit  # type: ignore[import-not-found, no-redef]
+
+R = TypeVar("R")
+
+
+class AsyncTransport(ScriptTable):
+    """A pool of connections to one server for each event loop that uses it, one after another.
+
+    A task that is cancelled while it waits for a reply closes its connection, so that nobody else
+    reads that reply.
+    """
+
+    def __init__(self, config: JobConfig) -> None:
+        super().__init__()
+        self.config = config
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pools: dict[asyncio.AbstractEventLoop, AsyncConnectionPool] = {}
+        self._pool: AsyncConnectionPool  # of self._loop
+
+    async def run(self, call: Call[R]) -> R:
+        """Raises QueueUnavailableError, QueueTimeoutError, QueueFullError, ScriptFailedError."""
+        command = self._command_of(call)
+        try:
+            reply = await self._send(command, call.script)
+        except redis_errors.RedisError as error:
+            may_resend = call.resend and self.config.retry_on_timeout
+            reply = await self._recover(error, command, may_resend, call.script)
+        return call.parse(reply)
+
+    async def command(self, *args: Any) -> Any:
+        """A plain command of Redis's own that may be sent twice, with the same errors."""
+        try:
+            return await self._exchange(args)
+        except redis_errors.RedisError as error:
+            return await self._recover(error, args, self.config.retry_on_timeout, None)
+
+    async def fetch(self, command: Command[R]) -> R:
+        """The reply to a plain command, taken apart."""
+        return command.parse(await self.command(*command.args))
+
+    async def perform(self, steps: Steps[R]) -> R:
+        """Runs the calls that `steps` yields, until it returns."""
+        try:
+            step = next(steps)
+            while True:
+                reply = await (self.fetch(step) if isinstance(step, Command) else self.run(step))
+                step = steps.send(reply)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+
+    def new_connection(self, **options: Any) -> Any:
+        """A connection outside the pool; the caller closes it."""
+        # Time limits are set here, around a whole exchange: redis-py would start a task for each send.
+        options = {**connection_options(self.config), "socket_timeout": None, **options}
+        return self._connection_class()(**options)
+
+    async def close(self) -> None:
+        """Closes the connections of the running event loop."""
+        await self._pool_of_this_loop().disconnect()
+
+    def _connection_class(self) -> Any:
+        if self.config.unix_socket:
+            return UnixDomainSocketConnection
+        return SSLConnection if self.config.ssl else Connection
+
+    def _pool_of_this_loop(self) -> AsyncConnectionPool:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            # Nothing can be sent to a closed loop's connections any more; to drop them closes them.
+            self._pools = {other: pool for other, pool in self._pools.items() if not other.is_closed()}
+            if loop not in self._pools:
+                size, timeout = self.config.max_connections, self.config.socket_timeout
+                self._pools[loop] = AsyncConnectionPool(self.new_connection, size, timeout)
+            self._loop, self._pool = loop, self._pools[loop]
+        return self._pool
+
+    async def _send(self, command: tuple[Any, ...], script: str | None) -> Any:
+        for _ in range(RELOADS):
+            try:
+                return await self._exchange(command)
+            except redis_errors.NoScriptError:
+                if script is None:
+                    raise
+                await self._exchange(("SCRIPT", "LOAD", self._text_of(script)))
+        return await self._exchange(command)
+
+    async def _exchange(self, command: tuple[Any, ...]) -> Any:
+        """One command, one reply. A connection that failed is closed, and connects again when used."""
+        pool = self._pool_of_this_loop()
+        connection = await pool.take()
+        try:
+            async with time_limit(self.config.socket_timeout):
+                await connection.send_packed_command((pack_command(command),), check_health=False)
+                return await connection.read_response()
+        except redis_errors.ResponseError:
+            raise  # a whole reply, that says no
+        except asyncio.TimeoutError:
+            await connection.disconnect(nowait=True)
+            raise redis_errors.TimeoutError("Timeout reading from the server") from None
+        except BaseException:  # a cancelled task among others: its reply is still to come
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            pool.give_back(connection)
+
+    async def _recover(
+        self, error: Exception, command: tuple[Any, ...], may_resend: bool, script: str | None
+    ) -> Any:
+        """Sends the command again while that is allowed and may help; else raises our error."""
+        for attempt in itertools.count(1):
+            raised = translate(error, self.config, script)
+            if not (may_resend and isinstance(raised, QueueUnavailableError) and attempt <= RESENDS):
+                raise raised from error
+            await asyncio.sleep(pause_before(attempt))
+            try:
+                return await self._send(command, script)
+            except redis_errors.RedisError as again:
+                error = again
+        raise AssertionError("unreachable")
