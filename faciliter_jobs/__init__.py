@@ -47,6 +47,9 @@ from .worker import JobWorker
 if TYPE_CHECKING:
     from .aio import AsyncJobQueue as AsyncJobQueue
     from .aio import create_async_job_queue as create_async_job_queue
+    from .tasks import Depends as Depends
+    from .tasks import JobApp as JobApp
+    from .tasks import JobContext as JobContext
 
 __version__ = "0.1.0"
 
@@ -87,11 +90,19 @@ __all__ = [
     "update_job_status",
 ]
 
+# Loaded when they are asked for (and not by `import *`).
+_LATER = {
+    "AsyncJobQueue": "aio",
+    "create_async_job_queue": "aio",
+    "Depends": "tasks",
+    "JobApp": "tasks",
+    "JobContext": "tasks",
+}
+
 
 def __getattr__(name: str) -> Any:
-    """The asyncio queue is loaded when it is asked for (and not by `import *`)."""
-    if name in ("AsyncJobQueue", "create_async_job_queue"):
-        from . import aio
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
 
-        return getattr(aio, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)

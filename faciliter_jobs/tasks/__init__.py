@@ -1,0 +1,8 @@
+"""Functions as jobs: `@jobs.task` gives a function a `.submit` with the function's own signature."""
+
+from .app import JobApp
+from .context import JobContext, State
+from .dependencies import Depends
+from .task import Task
+
+__all__ = ["Depends", "JobApp", "JobContext", "State", "Task"]

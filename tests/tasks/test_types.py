@@ -1,0 +1,50 @@
+"""Type checkers know a task by its function's signature."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RIGHT, WRONG = (Path("tests/tasks") / name for name in ("typed_right.py", "typed_wrong.py"))
+
+
+def _mypy() -> set[tuple[str, int]]:
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--no-error-summary",
+               "--follow-imports=silent", "--output=json", str(RIGHT), str(WRONG)]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    return {(e["file"], e["line"]) for e in found if e["severity"] == "error"}
+
+
+def _pyright() -> set[tuple[str, int]]:
+    """basedpyright is pyright with a Node of its own, so that it needs no network."""
+    program = shutil.which("basedpyright", path=Path(sys.executable).parent) or shutil.which("pyright")
+    if program is None:
+        pytest.skip("neither basedpyright nor pyright is installed: pip install basedpyright")
+    command = [program, "--outputjson", "--pythonpath", sys.executable, str(RIGHT), str(WRONG)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    try:
+        found = json.loads(done.stdout)["generalDiagnostics"]
+    except ValueError:
+        pytest.fail(done.stdout + done.stderr)
+    return {
+        (str(Path(e["file"]).relative_to(ROOT)), e["range"]["start"]["line"] + 1)
+        for e in found
+        if e["severity"] == "error"
+    }
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("checker", [_mypy, _pyright])
+def test_right_calls_pass_and_each_wrong_one_is_a_type_error(checker):
+    lines = (ROOT / WRONG).read_text("utf-8").splitlines()
+    wrong = {(str(WRONG), number) for number, line in enumerate(lines, 1) if "# wrong:" in line}
+    assert len(wrong) == 17
+    assert checker() == wrong
