@@ -56,8 +56,8 @@ def equivalent() -> list[tuple[Mutant, str]]:
             Mutant(
                 "adopt goes by the list, not by the record",
                 "lib/hold.lua",
-                "if not (job and record.is_live(job) and job.worker == worker and record.is_sound(job)) then",
-                "if not job then",
+                "job.worker == worker",
+                "true",
                 STOP,
                 "",
             ),
@@ -122,8 +122,8 @@ MUTANTS = [
     Mutant(
         "park registers the worker without a look for work",
         "park.lua",
-        "start.claim(worker, deadline, want, types, jobs)",
-        "false",
+        "local more_may_wait = #jobs == 0 and",
+        "local more_may_wait = false and",
         PLAIN,
         "is parked for it",
     ),
@@ -392,8 +392,8 @@ MUTANTS = [
     Mutant(
         "a job that may have killed a worker is claimed with others",
         "lib/start.lua",
-        "return job.losses or job.max_retries == '0'",
-        "return false",
+        "local alone = runs_alone(",
+        "local alone = false and runs_alone(",
         Bounds(Left(times=2), together=True),
         "to be claimed alone",
     ),
