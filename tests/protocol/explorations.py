@@ -66,7 +66,13 @@ LONG = [
     _x("both workers die, and leases pass", Bounds(Left(crashes=2, times=2), together=True), "stale"),
     _x(
         "a worker that comes back meets its own late calls",
-        Bounds(Left(crashes=1, losses=1, times=1), want=(1, 1), together=True, same_name=True),
+        Bounds(
+            Left(crashes=1, losses=1, times=1),
+            want=(1, 1),
+            together=True,
+            same_name=True,
+            terms=Terms(step_ms=_LEASE_STEP_MS),
+        ),
         "already stale",
     ),
     _x(
