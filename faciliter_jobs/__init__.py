@@ -28,10 +28,13 @@ from .default import (
     update_job_status,
 )
 from .errors import (
+    AccessDeniedError,
     ConfigError,
+    EncryptionError,
     InvalidArgumentError,
     InvalidTypeError,
     JobQueueError,
+    MissingKeyError,
     NotSerialisableError,
     PayloadTooLargeError,
     QueueFullError,
@@ -42,6 +45,7 @@ from .errors import (
 from .handlers import JobHandler
 from .job import Job, JobSpec, JobStatus
 from .queue import RedisJobQueue
+from .tenant import CompanyQueue
 from .worker import JobWorker
 
 if TYPE_CHECKING:
@@ -54,8 +58,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AccessDeniedError",
     "BaseJobQueue",
+    "CompanyQueue",
     "ConfigError",
+    "EncryptionError",
     "InvalidArgumentError",
     "InvalidTypeError",
     "Job",
@@ -65,6 +72,7 @@ __all__ = [
     "JobSpec",
     "JobStatus",
     "JobWorker",
+    "MissingKeyError",
     "NotSerialisableError",
     "PayloadTooLargeError",
     "QueueFullError",
@@ -92,6 +100,7 @@ __all__ = [
 
 # Loaded when they are asked for (and not by `import *`).
 _LATER = {
+    "AsyncCompanyQueue": "aio_tenant",
     "AsyncJobQueue": "aio",
     "create_async_job_queue": "aio",
     "Depends": "tasks",

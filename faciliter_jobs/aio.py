@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .aio_transport import AsyncTransport
 from .config import JobConfig
@@ -20,6 +20,9 @@ from .operations import Operations
 from .queue import RedisJobQueue
 from .record import Claimed
 from .scripts import Ending, Problem, Stats
+
+if TYPE_CHECKING:
+    from .aio_tenant import AsyncCompanyQueue
 
 T = TypeVar("T")
 
@@ -59,6 +62,11 @@ class AsyncJobQueue:
         self.tag = self.operations.tag
         self.transport = AsyncTransport(self.config)
         self._giving_back: set[asyncio.Task[None]] = set()
+
+    def for_company(self, company_id: str) -> AsyncCompanyQueue:
+        from .aio_tenant import AsyncCompanyQueue
+
+        return AsyncCompanyQueue(self, company_id)
 
     # --- connection -------------------------------------------------------------------------------
 
@@ -189,7 +197,7 @@ class AsyncJobQueue:
             task.add_done_callback(self._giving_back.discard)
             await asyncio.shield(task)
             raise
-        return claimed[0].job() if claimed else None
+        return await self.transport.perform(self.operations.begin(claimed))
 
     async def _give_back(self, claiming: asyncio.Future[list[Claimed]]) -> None:
         """Puts back what was claimed for a caller that is gone; it doesn't have to wait for its lease."""

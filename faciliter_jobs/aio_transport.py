@@ -13,7 +13,7 @@ from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocket
 
 from .aio_pool import AsyncConnectionPool
 from .config import JobConfig
-from .errors import QueueUnavailableError
+from .errors import JobQueueError, QueueUnavailableError
 from .scripts import Call, Command, Steps
 from .transport import RELOADS, RESENDS, ScriptTable, connection_options, pause_before, translate
 
@@ -56,17 +56,23 @@ class AsyncTransport(ScriptTable):
         except redis_errors.RedisError as error:
             return await self._recover(error, args, self.config.retry_on_timeout, None)
 
-    async def fetch(self, command: Command[R]) -> R:
-        """The reply to a plain command, taken apart."""
-        return command.parse(await self.command(*command.args))
+    async def fetch(self, step: Command[R] | Call[R]) -> R:
+        """The reply to a plain command, or to a call, taken apart."""
+        if isinstance(step, Command):
+            return step.parse(await self.command(*step.args))
+        return await self.run(step)
 
     async def perform(self, steps: Steps[R]) -> R:
         """Runs the calls that `steps` yields, until it returns."""
         try:
             step = next(steps)
             while True:
-                reply = await (self.fetch(step) if isinstance(step, Command) else self.run(step))
-                step = steps.send(reply)
+                try:
+                    reply = await self.fetch(step)
+                except JobQueueError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(reply)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
 

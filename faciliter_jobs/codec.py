@@ -7,11 +7,13 @@ extension, naive ones our extension 1 (ISO 8601 text). Tuples come back as lists
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import msgpack
 
+from .encryption import Cipher, check_plain
 from .errors import NotSerialisableError, PayloadTooLargeError, UndecodableError
 
 _NAIVE_DATETIME = 1
@@ -64,11 +66,31 @@ def pack(value: Any, field: str, limit: int) -> bytes:
     return packed
 
 
+class Codec:
+    """How the payloads and texts of one queue are stored: within a limit, encrypted if it has keys."""
+
+    def __init__(self, limit: int, encryption_keys: Sequence[str] = ()) -> None:
+        self._limit = limit
+        self.cipher = Cipher(encryption_keys) if encryption_keys else None
+
+    def pack(self, value: Any, field: str, job_id: str) -> bytes:
+        """As the function `pack`, for this field of this job."""
+        packed = pack(value, field, self._limit)
+        return packed if self.cipher is None else self.cipher.seal(packed, job_id, field)
+
+    def text(self, value: str, field: str, job_id: str) -> str | bytes:
+        """An error, a traceback, a message; '' stays so: it means that there is none."""
+        if self.cipher is None or not value:
+            return value
+        return self.cipher.seal(value.encode(), job_id, field)
+
+
 def unpack(data: bytes, field: str = "value") -> Any:
     """The inverse of `pack`. Raises UndecodableError."""
     try:
         return msgpack.unpackb(data, ext_hook=_ext_hook, timestamp=3, strict_map_key=False)
     except Exception as error:  # msgpack raises many kinds for bad bytes
+        check_plain(data, field)
         reason = str(error) or type(error).__name__
         raise UndecodableError(f"{field}: can't be decoded: {reason}") from error
 

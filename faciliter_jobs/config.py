@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import ssl as ssl_module
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from .encryption import parse_keys
 from .errors import ConfigError
 
 T = TypeVar("T")
@@ -41,6 +42,7 @@ class JobConfig:
     embedded: str | None = None  # data directory of an embedded server; "" = the default one
     max_payload_bytes: int = 1024 * 1024  # of one packed field: input_data, metadata, result
     shard: int | None = None
+    encryption_keys: Sequence[str] = field(default=(), repr=False)  # id:base64; the first one encrypts
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -71,6 +73,9 @@ class JobConfig:
             raise ConfigError(f"prefix: {self.prefix!r} may not contain braces (they are the hash tag's)")
         if not isinstance(self.host, str) or not self.host:
             raise ConfigError(f"host: expected a name or address, got {self.host!r}")
+        if any(c in self.host for c in "/@"):  # a URL, perhaps with a password
+            raise ConfigError("host: expected a name or address; a URL goes into JOB_QUEUE_URL or from_url")
+        parse_keys(self.encryption_keys)
 
     @property
     def location(self) -> str:
@@ -134,6 +139,10 @@ def _boolean(text: str) -> bool:
     raise ValueError("expected true or false")
 
 
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(",") if part.strip())
+
+
 def _number(text: str) -> float:
     return int(text) if text.strip().isdigit() else float(text)
 
@@ -160,6 +169,7 @@ _SETTINGS: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
     ("retry_on_timeout", "RETRY_ON_TIMEOUT", _boolean),
     ("socket_timeout", "SOCKET_TIMEOUT", _number),
     ("max_payload_bytes", "MAX_PAYLOAD_BYTES", int),
+    ("encryption_keys", "ENCRYPTION_KEYS", _list),
 )
 
 

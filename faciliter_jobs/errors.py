@@ -26,6 +26,14 @@ class UndecodableError(JobQueueError, ValueError):
     """A stored value can't be read back."""
 
 
+class EncryptionError(UndecodableError):
+    """A stored value can't be decrypted: it was changed, or belongs to another job or field."""
+
+
+class MissingKeyError(EncryptionError):
+    """A stored value is encrypted with a key that this client doesn't have."""
+
+
 class PayloadTooLargeError(JobQueueError, ValueError):
     """A packed field is larger than `JobConfig.max_payload_bytes`."""
 
@@ -40,6 +48,10 @@ class QueueUnavailableError(JobQueueError, ConnectionError):
 
 class QueueTimeoutError(QueueUnavailableError, TimeoutError):
     """The server didn't answer within `socket_timeout`."""
+
+
+class AccessDeniedError(JobQueueError, PermissionError):
+    """The server's access rules (ACL) don't let this user do that; `faciliter-jobs acl` prints rules."""
 
 
 class QueueFullError(JobQueueError):

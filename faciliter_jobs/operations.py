@@ -11,14 +11,15 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from . import codec, context, doctor, keys, scripts, validate
 from .config import JobConfig
-from .errors import SchemaError
+from .errors import AccessDeniedError, MissingKeyError, SchemaError
 from .job import Job, JobSpec, JobStatus
 from .record import Claimed, fields_of, job_from_fields, listed_job
-from .scripts import Call, Command, Ending, Problem, Stats, Steps
+from .scripts import Call, Command, Ending, NewJob, Problem, Stats, Steps
 
 SCHEMA_VERSION = 1
 
@@ -35,8 +36,11 @@ def _new_op() -> str:
 class Operations:
     """The operations on one queue, for one client."""
 
+    company = ""  # whose jobs only; '' = anyone's (tenant.py sets it)
+
     def __init__(self, config: JobConfig) -> None:
         self.config = config
+        self.codec = codec.Codec(config.max_payload_bytes, config.encryption_keys)
         self.tag = keys.tag(config.prefix, config.shard)
         self.worker = f"{socket.gethostname()}:{os.getpid()}:client-{os.urandom(4).hex()}"
 
@@ -44,7 +48,10 @@ class Operations:
         meta = keys.meta(self.tag)
         stored = yield Command(("HGET", meta, "schema"))
         if stored is None:
-            yield Command(("HSETNX", meta, "schema", SCHEMA_VERSION))
+            try:
+                yield Command(("HSETNX", meta, "schema", SCHEMA_VERSION))
+            except AccessDeniedError:
+                return  # a reader, of a queue that nobody has used yet
             stored = yield Command(("HGET", meta, "schema"))
         if int(stored) > SCHEMA_VERSION:
             raise SchemaError(
@@ -56,7 +63,7 @@ class Operations:
 
     def submit(self, spec: JobSpec) -> tuple[str, Call[int]]:
         """The job's id, and the call that adds it."""
-        job = validate.new_job(spec, self.config)
+        job = self._new_job(spec)
         return job.job_id, scripts.submit_one(self.tag, job=job)
 
     def submit_many(self, jobs: Iterable[JobSpec | Mapping[str, Any]]) -> Steps[list[str]]:
@@ -67,21 +74,33 @@ class Operations:
         new: list[scripts.NewJob] = []
         try:
             for spec in specs:
-                new.append(validate.new_job(spec, self.config))
+                new.append(self._new_job(spec))
         except Exception as error:
             error.args = (f"jobs[{len(new)}]: {error}",)
             raise
         yield scripts.submit(self.tag, jobs=new)
         return [job.job_id for job in new]
 
+    def _new_job(self, spec: JobSpec) -> NewJob:
+        job = validate.new_job(spec, self.config)
+        cipher = self.codec.cipher
+        if cipher is not None:
+            if job.input is not None:
+                job.input = cipher.seal(job.input, job.job_id, "input_data")
+            if job.metadata is not None:
+                job.metadata = cipher.seal(job.metadata, job.job_id, "metadata")
+        return job
+
     # --- read -------------------------------------------------------------------------------------
 
-    def get_job(self, job_id: str) -> Command[Job | None]:
-        def parse(flat: Any) -> Job | None:
-            fields = flat if isinstance(flat, dict) else fields_of(flat)
-            return job_from_fields(job_id, fields) if fields else None
+    def get_job(self, job_id: str) -> Command[Job | None] | Call[Job | None]:
+        name = keys.job(self.tag, validate.job_id(job_id))
+        return Command(("HGETALL", name), partial(self.read_job, job_id))
 
-        return Command(("HGETALL", keys.job(self.tag, validate.job_id(job_id))), parse)
+    def read_job(self, job_id: str, record: Any) -> Job | None:
+        """The job that a reply holds; None when it is empty."""
+        fields = record if isinstance(record, dict) else fields_of(record)
+        return job_from_fields(job_id, fields, self.codec.cipher) if fields else None
 
     def list_jobs(
         self, status: JobStatus | None, company_id: str | None, user_id: str | None, limit: int
@@ -101,7 +120,7 @@ class Operations:
                 limit=min(left, _PAGE),
                 statuses=[s.value for s in statuses],
             )
-            jobs = (listed_job(job_id, fields) for job_id, fields in page if fields)
+            jobs = (listed_job(job_id, fields, self.codec.cipher) for job_id, fields in page if fields)
             found.extend(job for job in jobs if job is not None)
             left -= len(page)
             if len(page) < _PAGE:
@@ -123,8 +142,9 @@ class Operations:
             job_id=validate.job_id(job_id),
             token=context.token_for(job_id),
             progress=validate.progress(progress),
-            message="" if message is None else validate.text(message, "message"),
+            message="" if message is None else self._text(message, "message", "progress_message", job_id),
             backwards=reset,
+            company=self.company,
         )
 
     def complete(self, job_id: str, result: Any) -> Call[Ending]:
@@ -133,7 +153,8 @@ class Operations:
             job_id=validate.job_id(job_id),
             token=context.token_for(job_id),
             op=context.token_for(job_id) or _new_op(),
-            result=codec.pack(result, "result", self.config.max_payload_bytes),
+            result=self.codec.pack(result, "result", job_id),
+            company=self.company,
         )
 
     def fail(self, job_id: str, error: str, retry_delay: float | None) -> Call[Ending]:
@@ -142,10 +163,11 @@ class Operations:
             job_id=validate.job_id(job_id),
             token=context.token_for(job_id),
             op=context.token_for(job_id) or _new_op(),
-            error=validate.text(error, "error"),
+            error=self._text(error, "error", "error", job_id),
             traceback="",
             retry_delay_ms=0 if retry_delay is None else validate.milliseconds(retry_delay, "retry_delay"),
             max_retries=_NEVER_AGAIN if retry_delay is None else 3,
+            company=self.company,
         )
 
     def cancel(self, job_id: str, reason: str) -> Call[Ending]:
@@ -153,11 +175,15 @@ class Operations:
             self.tag,
             job_id=validate.job_id(job_id),
             op=_new_op(),
-            reason=validate.text(reason, "reason"),
+            reason=self._text(reason, "reason", "error", job_id),
+            company=self.company,
         )
 
     def retry(self, job_id: str) -> Call[Ending]:
-        return scripts.retry(self.tag, job_id=validate.job_id(job_id), op=_new_op())
+        return scripts.retry(self.tag, job_id=validate.job_id(job_id), op=_new_op(), company=self.company)
+
+    def _text(self, value: str, argument: str, field: str, job_id: str) -> str | bytes:
+        return self.codec.text(validate.text(value, argument), field, job_id)
 
     def update_status(self, job_id: str, status: JobStatus, error: str | None) -> Steps[bool]:
         wanted = validate.status(status)
@@ -185,6 +211,14 @@ class Operations:
             want=1,
             types=[validate.job_type(t, "job_types") for t in job_types],
         )
+
+    def begin(self, claimed: list[Claimed]) -> Steps[Job | None]:
+        """What `claim_one` has claimed, to be run by the caller; given back when it can't be decrypted."""
+        try:
+            return claimed[0].job(self.codec.cipher) if claimed else None
+        except MissingKeyError:
+            yield self.give_back(claimed)
+            raise
 
     def give_back(self, claimed: list[Claimed]) -> Call[list[str]]:
         """Puts jobs that were claimed and not begun back to where they waited."""

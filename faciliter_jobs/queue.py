@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .base_queue import BaseJobQueue
 from .config import JobConfig
@@ -13,6 +13,9 @@ from .job import Job, JobSpec, JobStatus
 from .operations import Operations
 from .scripts import Ending, Problem, Stats
 from .transport import Transport
+
+if TYPE_CHECKING:
+    from .tenant import CompanyQueue
 
 
 class RedisJobQueue(BaseJobQueue):
@@ -29,6 +32,12 @@ class RedisJobQueue(BaseJobQueue):
         self.operations = Operations(self.config)
         self.tag = self.operations.tag
         self.transport = Transport(self.config)
+
+    def for_company(self, company_id: str) -> CompanyQueue:
+        """A handle through which only this company's jobs can be seen and changed."""
+        from .tenant import CompanyQueue
+
+        return CompanyQueue(self, company_id)
 
     # --- connection -------------------------------------------------------------------------------
 
@@ -191,9 +200,11 @@ class RedisJobQueue(BaseJobQueue):
 
     def get_pending_job(self, job_types: Iterable[str] = (), *, lease: float = 3600.0) -> Job | None:
         """Claims the next job (of any type, or of these) for the caller, who ends it by
-        `complete_job` or `fail_job` within `lease` seconds; else it is given to someone else."""
+        `complete_job` or `fail_job` within `lease` seconds; else it is given to someone else.
+
+        Raises MissingKeyError, and gives the job back, when it is encrypted with an unknown key."""
         claimed = self.transport.run(self.operations.claim_one(job_types, lease))
-        return claimed[0].job() if claimed else None
+        return self.transport.perform(self.operations.begin(claimed))
 
     # --- upkeep (workers do it in passing) --------------------------------------------------------
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from . import codec
+from .encryption import MARK, Cipher, check_plain
 from .errors import UndecodableError
 from .job import Job, JobStatus
 
@@ -38,6 +39,39 @@ def _text(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
+def _said(value: bytes) -> str:
+    if value.startswith(MARK):
+        check_plain(value, "a text")
+    return _text(value)
+
+
+# What may be encrypted, and as which field.
+_SEALED = {
+    b"in": "input_data",
+    b"metadata": "metadata",
+    b"result": "result",
+    b"error": "error",
+    b"last_error": "error",
+    b"traceback": "traceback",
+    b"progress_message": "progress_message",
+}
+
+
+def _opened(job_id: str, fields: Fields, cipher: Cipher) -> Fields:
+    """The fields without encryption."""
+    opened = dict(fields)
+    for name, field in _SEALED.items():
+        value = fields.get(name)
+        if value is None or not value.startswith(MARK):
+            continue
+        if _PAYLOAD.match(name):
+            value = _joined(fields, name)
+            for piece in [key for key in opened if key.startswith(name) and _PAYLOAD.match(key)]:
+                del opened[piece]
+        opened[name] = cipher.open(value, job_id, field)
+    return opened
+
+
 def _metadata(fields: Fields) -> dict[str, Any] | None:
     stored = _packed(fields, b"metadata", "metadata")
     if stored is not None and not isinstance(stored, dict):
@@ -54,15 +88,17 @@ def _metadata(fields: Fields) -> dict[str, Any] | None:
 
 def _packed(fields: Fields, name: bytes, shown_as: str) -> Any:
     """A payload, which may be stored in pieces: `in`, `in1`, `in2`..."""
-    stored = fields.get(name)
-    if stored is None:
-        return None
+    return codec.unpack(_joined(fields, name), shown_as) if name in fields else None
+
+
+def _joined(fields: Fields, name: bytes) -> bytes:
+    stored = fields[name]
     if len(stored) == _PIECE:
         count = 1
         while more := fields.get(b"%s%d" % (name, count)):
             stored += more
             count += 1
-    return codec.unpack(stored, shown_as)
+    return stored
 
 
 _STATUSES = {status.value.encode(): status for status in JobStatus}
@@ -73,13 +109,13 @@ _OPTIONAL: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
     b"user": ("user_id", _text),
     b"session": ("session_id", _text),
     b"progress": ("progress", int),
-    b"progress_message": ("progress_message", _text),
-    b"error": ("error", _text),
+    b"progress_message": ("progress_message", _said),
+    b"error": ("error", _said),
     b"attempt": ("attempt", int),
     b"worker": ("worker", _text),
     b"due_at": ("due_at", lambda value: iso(int(value))),
     b"started_at": ("started_at", lambda value: iso(int(value))),
-    b"traceback": ("traceback", _text),
+    b"traceback": ("traceback", _said),
     b"max_retries": ("max_retries", int),
     b"retry_delay_ms": ("retry_delay", lambda value: int(value) / 1000),
 }
@@ -114,24 +150,24 @@ def _read(job_id: str, fields: Fields) -> Job:
     return job
 
 
-def job_from_fields(job_id: str, fields: Fields) -> Job:
-    """Raises UndecodableError when the record is damaged."""
+def job_from_fields(job_id: str, fields: Fields, cipher: Cipher | None = None) -> Job:
+    """Raises UndecodableError when the record is damaged, MissingKeyError when `cipher` lacks its key."""
     try:
-        return _read(job_id, fields)
+        return _read(job_id, fields if cipher is None else _opened(job_id, fields, cipher))
     except UndecodableError:
         raise
     except (KeyError, ValueError, TypeError, OverflowError, OSError) as error:
         raise UndecodableError(f"job {job_id}: damaged record: {error!r}") from error
 
 
-def listed_job(job_id: str, fields: Fields) -> Job | None:
-    """For listings, which one damaged record must not stop: the job without its payloads and with
-    the damage as its error; None when not even that can be read."""
+def listed_job(job_id: str, fields: Fields, cipher: Cipher | None = None) -> Job | None:
+    """For listings, which one damaged record must not stop: the job without its payloads and what else
+    is encrypted, and with the damage as its error; None when not even that can be read."""
     try:
-        return job_from_fields(job_id, fields)
+        return job_from_fields(job_id, fields, cipher)
     except UndecodableError as error:
         damage = str(error)
-    plain = {k: v for k, v in fields.items() if not _PAYLOAD.match(k)}
+    plain = {k: v for k, v in fields.items() if not (_PAYLOAD.match(k) or v.startswith(MARK))}
     try:
         return replace(job_from_fields(job_id, plain), error=damage)
     except UndecodableError:
@@ -151,9 +187,9 @@ class Claimed:
     def job_type(self) -> str:
         return self.fields.get(b"type", b"").decode("utf-8", "replace")
 
-    def job(self) -> Job:
-        """Raises UndecodableError when the record is damaged."""
-        return job_from_fields(self.job_id, self.fields)
+    def job(self, cipher: Cipher | None = None) -> Job:
+        """Raises as `job_from_fields` does."""
+        return job_from_fields(self.job_id, self.fields, cipher)
 
 
 def claimed_from_reply(entries: list[Any], worker: str, now: int) -> list[Claimed]:

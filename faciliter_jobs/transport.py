@@ -107,17 +107,23 @@ class Transport(ScriptTable):
         except redis_errors.RedisError as error:
             return self._recover(error, args, self.config.retry_on_timeout, None)
 
-    def fetch(self, command: Command[R]) -> R:
-        """The reply to a plain command, taken apart."""
-        return command.parse(self.command(*command.args))
+    def fetch(self, step: Command[R] | Call[R]) -> R:
+        """The reply to a plain command, or to a call, taken apart."""
+        if isinstance(step, Command):
+            return step.parse(self.command(*step.args))
+        return self.run(step)
 
     def perform(self, steps: Steps[R]) -> R:
         """Runs the calls that `steps` yields, until it returns."""
         try:
             step = next(steps)
             while True:
-                reply = self.fetch(step) if isinstance(step, Command) else self.run(step)
-                step = steps.send(reply)
+                try:
+                    reply = self.fetch(step)
+                except JobQueueError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(reply)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
 

@@ -1,15 +1,16 @@
 -- PURPOSE  Records how far a job is.
 -- KEYS     tag
--- ARGV     job_id, token, progress, message, backwards
+-- ARGV     job_id, token, progress, message, backwards, company
 --          token '' = called from outside a handler; message '' = leave it; backwards '1' = the number may fall
+--          company = whose job it must be, else it is 'missing' ('' = anyone's)
 -- RETURNS  'updated', or a refusal: 'missing', 'finished', 'stale'
 -- MOVES    nothing
 -- AGAIN    sets the same values
 -- COST     O(1)
 -- include: go_on, keys, clock, record
 
-local job_id, token, progress, message, backwards = unpack(ARGV)
-local job = record.read(job_id)
+local job_id, token, progress, message, backwards, company = unpack(ARGV)
+local job = record.read_of(company, job_id)
 if not job then return 'missing' end
 if token ~= '' then
   if job.status ~= 'processing' or record.token(job) ~= token then return 'stale' end

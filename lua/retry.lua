@@ -1,15 +1,15 @@
 -- PURPOSE  Gives a dead letter (or a cancelled job) a new life, with all its retries.
 -- KEYS     tag
--- ARGV     job_id, op
---          op = names this call
+-- ARGV     job_id, op, company
+--          op = names this call; company = whose job it must be, else it is 'missing' ('' = anyone's)
 -- RETURNS  'pending', 'already' (by this very call), or a refusal: 'missing', 'unfinished', 'finished' (it completed)
 -- MOVES    FAILED -> PENDING: failed -> inbox or lane; CANCELLED -> PENDING: cancelled -> inbox or lane
 -- AGAIN    'already'
 -- COST     O(log n)
 -- include: keys, clock, record, index, handoff, finish
 
-local job_id, op = unpack(ARGV)
-local job = record.read(job_id)
+local job_id, op, company = unpack(ARGV)
+local job = record.read_of(company, job_id)
 if not job then return 'missing' end
 if finish.was_done_by(job, op) then return 'already' end
 if record.is_live(job) then return 'unfinished' end

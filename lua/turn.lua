@@ -3,7 +3,8 @@
 -- ARGV     worker, lease_ms, want, types_count, types..., outcomes...
 --          types_count 0 = any type
 -- each     job_id, token, ending, payload, traceback, retry_delay_ms, max_retries
---          ending 'completed' with the result (msgpack) as payload, or 'failed' with the error; the last three only matter for 'failed'
+--          ending 'completed' with the result (msgpack) as payload, 'failed' with the error, or 'postponed' with the reason: tried again after the delay, as if it had not been started
+--          the last three only matter for 'failed', and retry_delay_ms for 'postponed'
 -- RETURNS  {now, {word for each outcome, as complete and fail return}, {job_id, token, record}...}
 -- MOVES    as complete, fail and claim do
 -- AGAIN    the outcomes are "already"; it claims more, so the client sends it again with want = 0 only
@@ -20,6 +21,7 @@ local function end_attempt(first)
   if refusal then return refusal end
   if ending == 'completed' then return finish.complete(job, token, token, payload) end
   job = record.read(job_id)
+  if ending == 'postponed' then return finish.postpone(job, payload, tonumber(retry_delay_ms)) end
   return finish.fail(job, token, token, payload, traceback, tonumber(retry_delay_ms), tonumber(max_retries))
 end
 

@@ -9,7 +9,7 @@ from .claim import Outcome, Parked, Turned, adopt, claim, park, turn
 from .compose import composed
 from .finish import Ending, cancel, complete, fail, progress, retry
 from .lifecycle import Cleaned, cleanup, heartbeat, leave, promote, recover, release, tend
-from .reads import Problem, Stats, WorkerInfo, check_jobs, check_members, list_jobs, stats
+from .reads import Problem, Stats, WorkerInfo, check_jobs, check_members, get_job, list_jobs, stats
 from .submit import NewJob, submit, submit_one
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "complete",
     "composed",
     "fail",
+    "get_job",
     "heartbeat",
     "leave",
     "list_jobs",

@@ -33,9 +33,9 @@ class Outcome:
 
     job_id: str
     token: str
-    ending: str  # 'completed' or 'failed'
-    payload: bytes | str  # the packed result, or the error
-    traceback: str = ""
+    ending: str  # 'completed', 'failed' or 'postponed'
+    payload: bytes | str  # the packed result, or the error (bytes: encrypted)
+    traceback: str | bytes = ""
     retry_delay_ms: int = 0
     max_retries: int = 0
 

@@ -1,4 +1,7 @@
-"""lua/complete.lua, fail.lua, cancel.lua, retry.lua, progress.lua: what is said of one job."""
+"""lua/complete.lua, fail.lua, cancel.lua, retry.lua, progress.lua: what is said of one job.
+
+With a `company`, of a job of that company only: another's is MISSING.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +39,20 @@ def ending_of(word: Any) -> Ending:
 
 
 def progress(
-    tag: str, *, job_id: str, token: str, progress: int, message: str, backwards: bool
+    tag: str,
+    *,
+    job_id: str,
+    token: str,
+    progress: int,
+    message: str | bytes,
+    backwards: bool,
+    company: str = "",
 ) -> Call[Ending]:
-    return Call("progress", tag, [job_id, token, progress, message, int(backwards)], ending_of)
+    return Call("progress", tag, [job_id, token, progress, message, int(backwards), company], ending_of)
 
 
-def complete(tag: str, *, job_id: str, token: str, op: str, result: bytes) -> Call[Ending]:
-    return Call("complete", tag, [job_id, token, op, result], ending_of)
+def complete(tag: str, *, job_id: str, token: str, op: str, result: bytes, company: str = "") -> Call[Ending]:
+    return Call("complete", tag, [job_id, token, op, result, company], ending_of)
 
 
 def fail(
@@ -51,19 +61,20 @@ def fail(
     job_id: str,
     token: str,
     op: str,
-    error: str,
-    traceback: str,
+    error: str | bytes,
+    traceback: str | bytes,
     retry_delay_ms: int,
     max_retries: int,
+    company: str = "",
 ) -> Call[Ending]:
-    args: list[Arg] = [job_id, token, op, error, traceback, retry_delay_ms, max_retries]
+    args: list[Arg] = [job_id, token, op, error, traceback, retry_delay_ms, max_retries, company]
     return Call("fail", tag, args, ending_of)
 
 
-def cancel(tag: str, *, job_id: str, op: str, reason: str) -> Call[Ending]:
-    return Call("cancel", tag, [job_id, op, reason], ending_of)
+def cancel(tag: str, *, job_id: str, op: str, reason: str | bytes, company: str = "") -> Call[Ending]:
+    return Call("cancel", tag, [job_id, op, reason, company], ending_of)
 
 
-def retry(tag: str, *, job_id: str, op: str) -> Call[Ending]:
+def retry(tag: str, *, job_id: str, op: str, company: str = "") -> Call[Ending]:
     """PENDING, or why not: UNFINISHED, FINISHED (it completed), MISSING."""
-    return Call("retry", tag, [job_id, op], ending_of)
+    return Call("retry", tag, [job_id, op, company], ending_of)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..job import JobStatus
 from ..record import Fields, fields_of
-from .base import Call, optional
+from .base import Call, R, optional
 
 
 @dataclass(slots=True)
@@ -67,6 +67,11 @@ def list_jobs(
 
     args = [optional(company), optional(user), optional(before_seq), limit, *statuses]
     return Call("read/list", tag, args, parse)
+
+
+def get_job(tag: str, *, job_id: str, company: str, read: Callable[[Any], R]) -> Call[R]:
+    """The record as `read` takes it: empty when there is none, or when it is another company's."""
+    return Call("read/get", tag, [job_id, company], read)
 
 
 def _worker_info(entry: list[Any]) -> WorkerInfo:

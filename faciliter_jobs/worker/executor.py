@@ -7,8 +7,14 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .. import codec, context, retry, validate
-from ..errors import NotSerialisableError, PayloadTooLargeError, UndecodableError, UnrecoverableError
+from .. import context, retry, validate
+from ..errors import (
+    MissingKeyError,
+    NotSerialisableError,
+    PayloadTooLargeError,
+    UndecodableError,
+    UnrecoverableError,
+)
 from ..handlers import JobHandler
 from ..queue import RedisJobQueue
 from ..record import Claimed
@@ -17,6 +23,7 @@ from ..scripts import Outcome
 log = logging.getLogger("faciliter_jobs.worker")
 
 _MAX_TRACEBACK_BYTES = 16_384
+_SHORTEST_POSTPONEMENT_MS = 1000
 _NEVER_AGAIN = -1  # turn.lua's max_retries for a failure that is final
 
 
@@ -34,6 +41,7 @@ class RetryPolicy:
 class Executor:
     def __init__(self, queue: RedisJobQueue, handlers: Mapping[str, JobHandler], policy: RetryPolicy) -> None:
         self._queue = queue
+        self._codec = queue.operations.codec
         self._handlers = handlers
         self._policy = policy
         self.in_handler = False
@@ -44,7 +52,9 @@ class Executor:
         if handler is None:
             return self._final(claimed, f"No handler registered for job type: {claimed.job_type}")
         try:
-            job = claimed.job()
+            job = claimed.job(self._codec.cipher)
+        except MissingKeyError as error:
+            return self._postponed(claimed, error)
         except UndecodableError as error:
             return self._final(claimed, f"UndecodableError: {error}")
         reset = context.current.set(context.Attempt(claimed.job_id, claimed.token, self._queue))
@@ -62,7 +72,7 @@ class Executor:
 
     def _completed(self, claimed: Claimed, result: object) -> Outcome:
         try:
-            packed = codec.pack(result, "result", self._queue.config.max_payload_bytes)
+            packed = self._codec.pack(result, "result", claimed.job_id)
         except (NotSerialisableError, PayloadTooLargeError) as error:
             return self._final(claimed, f"{type(error).__name__}: {error}")
         return Outcome(claimed.job_id, claimed.token, "completed", packed)
@@ -73,8 +83,8 @@ class Executor:
             claimed.job_id,
             claimed.token,
             "failed",
-            validate.clip(_message(error), validate.MAX_TEXT_BYTES),
-            _traceback(error),
+            self._text(claimed, "error", validate.clip(_message(error), validate.MAX_TEXT_BYTES)),
+            self._text(claimed, "traceback", _traceback(error)),
             self._retry_delay_ms(claimed),
             _NEVER_AGAIN if isinstance(error, UnrecoverableError) else self._policy.max_retries,
         )
@@ -86,9 +96,23 @@ class Executor:
             claimed.job_id,
             claimed.token,
             "failed",
-            validate.clip(message, validate.MAX_TEXT_BYTES),
+            self._text(claimed, "error", validate.clip(message, validate.MAX_TEXT_BYTES)),
             max_retries=_NEVER_AGAIN,
         )
+
+    def _postponed(self, claimed: Claimed, error: MissingKeyError) -> Outcome:
+        """This worker can't read the job, another may: it waits for that, and loses no retry."""
+        log.error("job %s (%s) is left to others: %s", claimed.job_id, claimed.job_type, error)
+        return Outcome(
+            claimed.job_id,
+            claimed.token,
+            "postponed",
+            f"{type(error).__name__}: {error}",
+            retry_delay_ms=max(_SHORTEST_POSTPONEMENT_MS, round(self._policy.retry_delay * 1000)),
+        )
+
+    def _text(self, claimed: Claimed, field: str, text: str) -> str | bytes:
+        return self._codec.text(text, field, claimed.job_id)
 
     def _retry_delay_ms(self, claimed: Claimed) -> int:
         own = claimed.fields.get(b"retry_delay_ms")

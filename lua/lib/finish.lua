@@ -88,6 +88,11 @@ local function fail(job, token, op, error, traceback, delay_ms, max_retries)
   return terminal(job, 'failed', { 'error', error, 'traceback', traceback, by(job, token, op) })
 end
 
+-- An attempt that its worker could not begin and another may: no attempt as its users count them.
+local function postpone(job, reason, delay_ms)
+  return requeue(job, delay_ms, 'returned', (job.returned or 0) + 1, 'last_error', reason)
+end
+
 local function expire(job)
   return terminal(job, 'cancelled', { 'error', 'expired before it started', 'last_op',
     other(job, 'expired') })
@@ -104,6 +109,7 @@ local finish = {
   give_back = give_back,
   complete = complete,
   fail = fail,
+  postpone = postpone,
   expire = expire,
   flush = flush,
 }

@@ -25,6 +25,13 @@ end
 -- nil when there is no record.
 local function read(id) return read_fields(id, #FIELDS) end
 
+-- As read, when it is this company's ('' = anyone's): another's job is as none at all.
+local function read_of(company, id)
+  local job = read(id)
+  if job and (company == '' or job.company == company) then return job end
+  return nil
+end
+
 -- As read, of a job that ought to be in a worker's hands: no more than an attempt's end needs.
 local function read_held(id) return read_fields(id, HELD_FIELDS) end
 
@@ -58,6 +65,7 @@ end
 
 local record = {
   read = read,
+  read_of = read_of,
   read_held = read_held,
   read_whole = read_whole,
   token = token,

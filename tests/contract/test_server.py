@@ -54,6 +54,7 @@ class _Ran:
         assert stage.cleanup().purged == 0
         assert stage.cancel(handed).value == "cancelled"
         assert len(stage.queue.list_jobs()) >= 4
+        assert stage.queue.for_company("acme").get_job(done) is not None
         assert stage.queue.stats().counts[JobStatus.PENDING] == 0
 
 

@@ -57,6 +57,25 @@ def test_sent_twice_the_outcomes_are_taken_once(either_stage, fields, word):
     assert stage.snapshot() == before
 
 
+def test_a_postponed_attempt_is_tried_again_after_the_delay_and_costs_no_retry(either_stage):
+    stage = either_stage
+    job_id = stage.submit(max_retries=0)
+    claimed = stage.claim_one()
+    outcome = Outcome(job_id, claimed.token, "postponed", "MissingKeyError: no key", retry_delay_ms=5_000)
+    assert _words(stage.turn([outcome])) == ["retrying"]
+    job = stage.job(job_id)
+    assert stage.places(job_id) == ["scheduled"]
+    assert (job.attempt, job.retry_count, job.metadata) == (0, 0, {"last_error": "MissingKeyError: no key"})
+    before = stage.snapshot()
+    assert _words(stage.turn([outcome])) == ["already"]
+    assert stage.snapshot() == before
+    stage.clock.advance(5)
+    stage.promote()
+    again = stage.claim_one()
+    assert (again.job_id, again.job().attempt) == (job_id, 1)
+    assert _words(stage.turn([outcome])) == ["stale"]
+
+
 def test_it_ends_and_claims_in_one_call(either_stage):
     stage = either_stage
     ids = stage.submit_many(4)
