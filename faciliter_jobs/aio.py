@@ -113,10 +113,11 @@ class AsyncJobQueue:
         run_at: datetime | float | None = None,
         max_retries: int | None = None,
         retry_delay: float | None = None,
+        timeout: float | None = None,
     ) -> str:
         spec = JobSpec(
             job_type, input_data, company_id, user_id, session_id, metadata, ttl,
-            job_id, delay, run_at, max_retries, retry_delay,
+            job_id, delay, run_at, max_retries, retry_delay, timeout,
         )  # fmt: skip
         job_id, call = self.operations.submit(spec)
         await self.transport.run(call)

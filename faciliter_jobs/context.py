@@ -1,18 +1,50 @@
-"""Which attempt the running code belongs to."""
+"""Which attempt the running code belongs to, and whether that attempt is still wanted."""
 
 from __future__ import annotations
 
+import threading
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .base_queue import BaseJobQueue
 
+_making_a_flag = threading.Lock()
 
-@dataclass(slots=True)
+
+class CancelFlag(threading.Event):
+    """Set when an attempt isn't wanted any more; `reason` says why."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reason = ""
+
+    def tell(self, reason: str) -> None:
+        """Sets it; the first reason stays."""
+        if not self.is_set():
+            self.reason = reason
+            self.set()
+
+
+@dataclass(slots=True, eq=False)
 class Attempt:
     job_id: str
     token: str
     queue: BaseJobQueue  # the one that the worker serves
+    in_handler: bool = False
+    _flag: CancelFlag | None = field(default=None, repr=False)  # made when somebody asks: most never do
+
+    @property
+    def cancelled(self) -> CancelFlag:
+        """Set when the job was cancelled, timed out, lost its lease, or the worker stops without it."""
+        if self._flag is None:
+            with _making_a_flag:
+                if self._flag is None:
+                    self._flag = CancelFlag()
+        return self._flag
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self._flag is not None and self._flag.is_set()
 
 
 current: ContextVar[Attempt | None] = ContextVar("faciliter_jobs_attempt", default=None)

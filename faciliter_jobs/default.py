@@ -92,11 +92,12 @@ def submit_job(
     run_at: datetime | float | None = None,
     max_retries: int | None = None,
     retry_delay: float | None = None,
+    timeout: float | None = None,
 ) -> str:
     """See `RedisJobQueue.submit_job`."""
     beyond = {
         "job_id": job_id, "delay": delay, "run_at": run_at,
-        "max_retries": max_retries, "retry_delay": retry_delay,
+        "max_retries": max_retries, "retry_delay": retry_delay, "timeout": timeout,
     }  # fmt: skip
     given = {name: value for name, value in beyond.items() if value is not None}
     return _own().submit_job(

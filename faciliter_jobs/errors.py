@@ -73,5 +73,10 @@ class UnrecoverableError(JobQueueError):
     """
 
 
+class JobCancelledError(JobQueueError):
+    """Raised by `job.raise_if_cancelled()`; the message says why. A handler lets it out: nothing is
+    reported of an attempt that isn't wanted any more."""
+
+
 class EmbeddedServerError(JobQueueError, RuntimeError):
     """The embedded server can't be found or started."""

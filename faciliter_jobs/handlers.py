@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +17,7 @@ class JobHandler(ABC):
     @abstractmethod
     def handle(self, job: Job) -> Any:
         """Does the work and returns the result, which must be msgpack-able (a dict, usually).
+        It may be `async def`, under every executor.
 
         Any exception fails the attempt; the worker retries it up to `max_retries` times.
         """
@@ -25,7 +28,7 @@ class JobHandler(ABC):
 
 
 class FunctionHandler(JobHandler):
-    """A plain function as a handler."""
+    """A function, plain or async, as a handler."""
 
     def __init__(self, job_type: str, function: Callable[[Job], Any]) -> None:
         self._job_type = job_type
@@ -36,3 +39,13 @@ class FunctionHandler(JobHandler):
 
     def get_job_type(self) -> str:
         return self._job_type
+
+
+def is_async(handler: JobHandler) -> bool:
+    """Whether its `handle` is known to return an awaitable. One that isn't may do so all the same."""
+    called: Any = handler._function if isinstance(handler, FunctionHandler) else handler.handle
+    while isinstance(called, functools.partial):
+        called = called.func
+    if not (inspect.isroutine(called) or inspect.isclass(called)):
+        called = type(called).__call__
+    return inspect.iscoroutinefunction(called)

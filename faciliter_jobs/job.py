@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
+
+from .errors import JobCancelledError
 
 
 class JobStatus(str, Enum):
@@ -43,6 +45,18 @@ TRANSITIONS: dict[tuple[JobStatus | None, JobStatus | None], frozenset[str]] = {
 }
 
 
+class _Flag(Protocol):
+    reason: str
+
+
+class _Attempt(Protocol):
+    @property
+    def is_cancelled(self) -> bool: ...
+
+    @property
+    def cancelled(self) -> _Flag: ...
+
+
 @dataclass
 class Job:
     """One job, as it was when it was read.
@@ -74,6 +88,27 @@ class Job:
     traceback: str | None = None  # of the latest failed attempt
     max_retries: int | None = None  # None: the worker's
     retry_delay: float | None = None  # seconds; None: the worker's
+    timeout: float | None = None  # seconds that an attempt may take; None: the type's or the worker's
+
+    @property
+    def cancelled(self) -> bool:
+        """Within a handler: whether this attempt isn't wanted any more, because the job was cancelled,
+        timed out or lost its lease, or because the worker stops without it. Elsewhere False."""
+        attempt = self.__dict__.get("_attempt")
+        return attempt is not None and attempt.is_cancelled
+
+    def raise_if_cancelled(self) -> None:
+        """Raises JobCancelledError when `cancelled`."""
+        if self.cancelled:
+            raise JobCancelledError(self.__dict__["_attempt"].cancelled.reason)
+
+    def bind(self, attempt: _Attempt) -> None:
+        """Makes this the job that a handler is given (workers call it)."""
+        self.__dict__["_attempt"] = attempt
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy, or what is sent to another process, isn't bound to the attempt.
+        return {name: value for name, value in self.__dict__.items() if name != "_attempt"}
 
     @property
     def retry_count(self) -> int:
@@ -111,3 +146,4 @@ class JobSpec:
     run_at: Any = None
     max_retries: int | None = None
     retry_delay: float | None = None
+    timeout: float | None = None

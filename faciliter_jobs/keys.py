@@ -20,5 +20,10 @@ def processing(tag: str, worker: str) -> str:
     return f"{tag}processing:{worker}"
 
 
+def tell(tag: str, worker: str) -> str:
+    """The channel on which a worker is told of jobs that it runs."""
+    return f"{tag}tell:{worker}"
+
+
 def meta(tag: str) -> str:
     return f"{tag}meta"

@@ -86,6 +86,7 @@ class RedisJobQueue(BaseJobQueue):
         run_at: datetime | float | None = None,
         max_retries: int | None = None,
         retry_delay: float | None = None,
+        timeout: float | None = None,
     ) -> str:
         """Adds a job and returns its id.
 
@@ -94,10 +95,11 @@ class RedisJobQueue(BaseJobQueue):
         job_id: one of your own; a second submit of an id that exists changes nothing.
         delay: seconds before it may start. run_at: the same as a time (aware datetime or Unix time).
         max_retries, retry_delay (seconds): instead of the worker's.
+        timeout: seconds that an attempt may take, instead of the type's or the worker's.
         """
         spec = JobSpec(
             job_type, input_data, company_id, user_id, session_id, metadata, ttl,
-            job_id, delay, run_at, max_retries, retry_delay,
+            job_id, delay, run_at, max_retries, retry_delay, timeout,
         )  # fmt: skip
         job_id, call = self.operations.submit(spec)
         self.transport.run(call)

@@ -117,6 +117,7 @@ _OPTIONAL: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
     b"started_at": ("started_at", lambda value: iso(int(value))),
     b"traceback": ("traceback", _said),
     b"max_retries": ("max_retries", int),
+    b"timeout_ms": ("timeout", lambda value: int(value) / 1000),
     b"retry_delay_ms": ("retry_delay", lambda value: int(value) / 1000),
 }
 _IN_METADATA = (b"metadata", b"retries", b"last_error", b"error")

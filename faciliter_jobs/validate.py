@@ -160,6 +160,7 @@ def new_job(spec: JobSpec, config: JobConfig) -> NewJob:
         None if spec.retry_delay is None else milliseconds(spec.retry_delay, "retry_delay"),
         None if spec.delay is None else milliseconds(spec.delay, "delay"),
         None if spec.run_at is None else _run_at_ms(spec.run_at),
+        timeout_ms=None if spec.timeout is None else milliseconds(spec.timeout, "timeout", low=0.001),
     )
 
 

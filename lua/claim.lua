@@ -10,6 +10,6 @@
 
 local worker, lease_ms, want = unpack(ARGV, 1, 3)
 local jobs = {}
-start.claim(worker, start.deadline_after(lease_ms), tonumber(want), start.list_from(4), jobs)
+start.claim(worker, start.deadline_after(lease_ms), tonumber(want), 1, start.list_from(4), jobs)
 finish.flush()
 return { NOW, jobs }

@@ -1,24 +1,24 @@
 -- PURPOSE  An idle worker's turn: does what is due for all, looks for work, and only when there is none registers the worker as waiting on its inbox.
 -- KEYS     tag
--- ARGV     worker, lease_ms, park_ms, want, tend_limit, types_count, types..., known...
---          types_count 0 = any type; known = ids that the worker holds already
+-- ARGV     worker, lease_ms, park_ms, want, slots, tend_limit, types_count, types..., known...
+--          slots = how many jobs the worker runs at once; types_count 0 = any type; known = ids that the worker holds already
 -- RETURNS  {now, wait_ms, {job_id, token, record}...}: wait_ms until the next scheduled job is due, -1 when there is none; 0 = call again without waiting
 -- MOVES    PENDING -> PROCESSING as claim and adopt do; else the worker into parked; and what promote, recover and cleanup move
 -- AGAIN    returns what the lost reply named, from the worker's own lists
 -- COST     O((want + tend_limit) * log n + types)
 -- include: go_on, keys, clock, start, hold, tend, promote, finish
 
-local worker, lease_ms, park_ms, want, tend_limit, types_count = unpack(ARGV, 1, 6)
-park_ms, want, types_count = tonumber(park_ms), tonumber(want), tonumber(types_count)
+local worker, lease_ms, park_ms, want, slots, tend_limit, types_count = unpack(ARGV, 1, 7)
+park_ms, want, slots, types_count = tonumber(park_ms), tonumber(want), tonumber(slots), tonumber(types_count)
 local deadline = start.deadline_after(lease_ms)
-local types = start.list_from(7, 6 + types_count)
+local types = start.list_from(8, 7 + types_count)
 local jobs = {}
 
 if tonumber(tend_limit) > 0 then tend.run(tonumber(tend_limit)) end
 hold.unpark(worker)
-hold.adopt(worker, deadline, start.list_from(7 + types_count), jobs)
+hold.adopt(worker, deadline, start.list_from(8 + types_count), jobs)
 -- What it holds already is enough for this turn, and may have to run alone.
-local more_may_wait = #jobs == 0 and start.claim(worker, deadline, want, types, jobs)
+local more_may_wait = #jobs == 0 and start.claim(worker, deadline, want, slots, types, jobs)
 finish.flush()
 if #jobs > 0 or more_may_wait then return { NOW, 0, jobs } end
 

@@ -2,7 +2,7 @@
 -- KEYS     tag
 -- ARGV     jobs...
 -- each     job_id, job_type, company, user, input, ttl_ms, more
---          '' = not given; input is msgpack; more = msgpack of {session, metadata, max_retries, retry_delay_ms, delay_ms, run_at_ms, priority}, those that are given
+--          '' = not given; input is msgpack; more = msgpack of {session, metadata, max_retries, retry_delay_ms, delay_ms, run_at_ms, priority, timeout_ms}, those that are given
 --          delay_ms counts from now, run_at_ms is a time since 1970; metadata is msgpack within
 -- RETURNS  how many are new
 -- MOVES    (none) -> PENDING: in a parked worker's inbox, a lane, or scheduled when due later

@@ -1,7 +1,7 @@
 -- PURPOSE  A busy worker's turn: ends the attempts that it has finished, then claims up to `want` more jobs.
 -- KEYS     tag
--- ARGV     worker, lease_ms, want, types_count, types..., outcomes...
---          types_count 0 = any type
+-- ARGV     worker, lease_ms, want, slots, types_count, types..., outcomes...
+--          slots = how many jobs the worker runs at once; types_count 0 = any type
 -- each     job_id, token, ending, payload, traceback, retry_delay_ms, max_retries
 --          ending 'completed' with the result (msgpack) as payload, 'failed' with the error, or 'postponed' with the reason: tried again after the delay, as if it had not been started
 --          the last three only matter for 'failed', and retry_delay_ms for 'postponed'
@@ -11,8 +11,8 @@
 -- COST     O((outcomes + want) * log n)
 -- include: clock, record, place, start, finish
 
-local worker, lease_ms, want, types_count = unpack(ARGV, 1, 4)
-want, types_count = tonumber(want), tonumber(types_count)
+local worker, lease_ms, want, slots, types_count = unpack(ARGV, 1, 5)
+want, slots, types_count = tonumber(want), tonumber(slots), tonumber(types_count)
 
 local function end_attempt(first)
   local job_id, token, ending, payload, traceback, retry_delay_ms, max_retries = unpack(ARGV, first, first + 6)
@@ -25,7 +25,7 @@ local function end_attempt(first)
   return finish.fail(job, token, token, payload, traceback, tonumber(retry_delay_ms), tonumber(max_retries))
 end
 
-local FIELDS, first_outcome = 7, 5 + types_count
+local FIELDS, first_outcome = 7, 6 + types_count
 local words = {}
 if #ARGV >= first_outcome then
   place.pop(worker, (#ARGV - first_outcome + 1) / FIELDS)
@@ -36,7 +36,7 @@ end
 
 local jobs = {}
 if want > 0 then
-  start.claim(worker, start.deadline_after(lease_ms), want, start.list_from(5, 4 + types_count), jobs)
+  start.claim(worker, start.deadline_after(lease_ms), want, slots, start.list_from(6, 5 + types_count), jobs)
   finish.flush()
 end
 return { NOW, words, jobs }

@@ -65,6 +65,7 @@ def park(
     lease_ms: int,
     park_ms: int,
     want: int,
+    slots: int = 1,
     tend_limit: int,
     types: Sequence[str],
     known: Sequence[str],
@@ -73,7 +74,7 @@ def park(
         wait_ms = reply[1]
         return Parked(claimed_from_reply(reply[2], worker, reply[0]), None if wait_ms < 0 else wait_ms)
 
-    args: list[Arg] = [worker, lease_ms, park_ms, want, tend_limit, len(types), *types, *known]
+    args: list[Arg] = [worker, lease_ms, park_ms, want, slots, tend_limit, len(types), *types, *known]
     return Call("park", tag, args, parse, resend=False)
 
 
@@ -90,12 +91,13 @@ def turn(
     worker: str,
     lease_ms: int,
     want: int,
+    slots: int = 1,
     types: Sequence[str],
     outcomes: Sequence[Outcome],
 ) -> Call[Turned]:
     def parse(reply: Any) -> Turned:
         return Turned([ending_of(w) for w in reply[1]], claimed_from_reply(reply[2], worker, reply[0]))
 
-    args: list[Arg] = [worker, lease_ms, want, len(types), *types]
+    args: list[Arg] = [worker, lease_ms, want, slots, len(types), *types]
     args.extend(arg for outcome in outcomes for arg in outcome.args())
     return Call("turn", tag, args, parse, resend=want == 0)

@@ -28,6 +28,7 @@ class NewJob:
     delay_ms: int | None = None
     run_at_ms: int | None = None
     priority: int = 0
+    timeout_ms: int | None = None
 
     def args(self) -> tuple[Arg, ...]:
         return (
@@ -49,6 +50,7 @@ class NewJob:
             and self.delay_ms is None
             and self.run_at_ms is None
             and self.priority == 0
+            and self.timeout_ms is None
         ):
             return b""
         given = {name: value for name in MORE if (value := getattr(self, name)) is not None}
@@ -59,7 +61,16 @@ class NewJob:
         return packed
 
 
-MORE = ("session", "metadata", "max_retries", "retry_delay_ms", "delay_ms", "run_at_ms", "priority")
+MORE = (
+    "session",
+    "metadata",
+    "max_retries",
+    "retry_delay_ms",
+    "delay_ms",
+    "run_at_ms",
+    "priority",
+    "timeout_ms",
+)
 
 
 def submit_one(tag: str, *, job: NewJob) -> Call[int]:

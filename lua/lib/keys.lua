@@ -56,6 +56,9 @@ local keys = {
   -- hash: what a worker says of itself
   worker = function(worker) return TAG .. 'worker:' .. worker end,
 
+  -- channel: what a worker is told while it runs a job: `<token> <job id>` = cancelled
+  tell = function(worker) return TAG .. 'tell:' .. worker end,
+
   -- zset: finished jobs of one terminal status, score = finish time (ms)
   finished = function(status) return TAG .. status end,
 

@@ -11,7 +11,7 @@ end
 -- What few jobs have. Returns when the job is due.
 local function put_more(job, fields, more)
   local given = cmsgpack.unpack(more)
-  for _, name in ipairs({ 'session', 'max_retries', 'retry_delay_ms', 'priority' }) do
+  for _, name in ipairs({ 'session', 'max_retries', 'retry_delay_ms', 'priority', 'timeout_ms' }) do
     if given[name] then put(fields, name, given[name]) end
   end
   payload.add(fields, 'metadata', given.metadata or '')

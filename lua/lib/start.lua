@@ -25,16 +25,21 @@ local function attempt(job, flat, worker, deadline, listed)
 end
 
 -- A job that may have killed a worker, or that must not run twice, is claimed alone, by a worker that
--- holds nothing else: the worker's end then says something of it and of no other.
-local function runs_alone(job) return job.losses or job.max_retries == '0' end
+-- holds nothing else: the worker's end then says something of it and of no other. A worker with several
+-- slots would serve whole queues one by one like that; it starts what it claims at once, so only what was
+-- lost twice goes alone.
+local function runs_alone(job, slots)
+  if slots > 1 then return tonumber(job.losses or 0) > 1 end
+  return job.losses or job.max_retries == '0'
+end
 
 -- Starts the ids in order. Returns how many of them it has dealt with, and whether the claim ends
 -- there, because a job must run alone.
-local function start_ids(ids, worker, deadline, jobs, holds_more)
+local function start_ids(ids, worker, deadline, slots, jobs, holds_more)
   for i, id in ipairs(ids) do
     local job, flat = record.read_whole(id)
     if job and job.status == 'pending' and record.is_sound(job) then
-      local alone = runs_alone(job)
+      local alone = runs_alone(job, slots)
       if alone and (#jobs > 0 or holds_more) then return i - 1, true end
       jobs[#jobs + 1] = attempt(job, flat, worker, deadline, false)
       if alone and #jobs > 0 then return i, true end
@@ -61,7 +66,7 @@ end
 -- Claims up to `want` waiting jobs of these types (none given: of any type) into `jobs`.
 -- Returns true when it stopped before it knew that nothing waits: jobs that expired while they
 -- waited are cancelled on the way, a bounded number in one call.
-local function claim(worker, deadline, want, types, jobs)
+local function claim(worker, deadline, want, slots, types, jobs)
   if #types == 0 then types = redis.call('SRANDMEMBER', keys.types(), 16) end
   local budget = want + EXPIRED_PER_CALL
   local holds_more = redis.call('EXISTS', keys.processing(worker)) == 1
@@ -71,7 +76,7 @@ local function claim(worker, deadline, want, types, jobs)
       local ids = take.ids(job_type, math.min(want - #jobs, budget))
       if #ids == 0 then break end
       budget = budget - #ids
-      local started, ends = start_ids(ids, worker, deadline, jobs, holds_more)
+      local started, ends = start_ids(ids, worker, deadline, slots, jobs, holds_more)
       if ends then
         give_back(ids, started + 1)
         return true

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.contract import IN_INBOX, MISSING, PENDING_STATES, PICKED_UP, PROCESSING, STATES
+from faciliter_jobs import keys
+from tests.support.contract import IN_INBOX, MISSING, PENDING_STATES, PICKED_UP, PROCESSING, STATES, WORKER
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -59,6 +60,29 @@ def test_the_heartbeat_tells_the_worker(stage):
     token = stage.claim_one().token
     stage.cancel(job_id)
     assert stage.heartbeat(held=((job_id, token),)) == [job_id]
+
+
+def test_the_worker_that_runs_it_is_told_at_once_and_once(stage):
+    """LESSONS 17."""
+    job_id = stage.submit()
+    token = stage.claim_one().token
+    with stage.client.pubsub(ignore_subscribe_messages=True) as told:
+        told.subscribe(keys.tell(stage.tag, WORKER))
+        assert told.get_message(timeout=5) is None  # the subscription's own
+        stage.cancel(job_id, op="one")
+        stage.cancel(job_id, op="one")
+        assert told.get_message(timeout=5)["data"] == f"{token} {job_id}".encode()
+        assert told.get_message(timeout=0.05) is None
+
+
+@pytest.mark.parametrize("state", PENDING_STATES)
+def test_nobody_is_told_of_a_job_that_does_not_run(stage, state):
+    job_id = stage.job_in(state)
+    with stage.client.pubsub(ignore_subscribe_messages=True) as told:
+        told.psubscribe(keys.tell(stage.tag, "*"))
+        assert told.get_message(timeout=5) is None
+        stage.cancel(job_id)
+        assert told.get_message(timeout=0.05) is None
 
 
 @pytest.mark.parametrize("state", (IN_INBOX, PICKED_UP))

@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from faciliter_jobs.scripts import Outcome
 from tests.support.contract import IN_LANE, LEASE_MS, MISSING, PICKED_UP, PLACE_OF, PROCESSING, STATES, TTL_MS
 
 
@@ -251,6 +252,46 @@ def test_a_worker_that_holds_jobs_is_not_given_one_that_runs_alone(stage):
     assert [c.job_id for c in stage.claim(10, "w2")] == [alone]
     stage.complete(held.job_id, held.token, held.token)
     assert [c.job_id for c in stage.claim(10, "w1")] == [behind]
+
+
+# --- workers with several slots -------------------------------------------------------------------
+
+
+def test_with_several_slots_jobs_that_may_not_be_retried_are_claimed_together(stage):
+    ids = stage.submit_many(3, max_retries=0)
+    assert [c.job_id for c in stage.turn([], want=3, slots=4).jobs] == ids
+
+
+def test_with_several_slots_a_job_that_was_lost_once_keeps_company(stage):
+    lost = stage.submit()
+    stage.claim_one("w9")
+    stage.lose(lost)
+    other = stage.submit()
+    assert {c.job_id for c in stage.turn([], want=2, slots=4).jobs} == {lost, other}
+
+
+def test_with_several_slots_a_job_that_was_lost_twice_is_claimed_alone(stage):
+    """LESSONS 19."""
+    lost = stage.submit()
+    for worker in ("w8", "w9"):
+        stage.claim_one(worker)
+        stage.lose(lost)
+    other = stage.submit()
+    assert [c.job_id for c in stage.turn([], want=2, slots=4).jobs] == [lost]
+    assert [c.job_id for c in stage.turn([], want=2, slots=4, worker="w2").jobs] == [other]
+
+
+def test_a_worker_of_several_slots_that_holds_jobs_is_told_to_come_again_for_one_that_runs_alone(stage):
+    lost = stage.submit()
+    for worker in ("w8", "w9"):
+        stage.claim_one(worker)
+        stage.lose(lost)
+    stage.submit(job_type="u")
+    held = stage.claim(1, types=("u",))
+    parked = stage.park(want=2, slots=4, known=(held[0].job_id,))
+    assert (parked.jobs, parked.wait_ms) == ([], 0)
+    stage.turn([Outcome(held[0].job_id, held[0].token, "completed", b"\xc0")])
+    assert [c.job_id for c in stage.park(want=2, slots=4).jobs] == [lost]
 
 
 @pytest.mark.parametrize("damage", [("HDEL", "ttl"), ("HDEL", "at"), ("HSET", "ttl", "soon"), ("DEL",)])

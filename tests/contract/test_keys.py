@@ -55,6 +55,7 @@ FAMILIES = {
     "inbox": 1,
     "processing": 1,
     "worker": 1,
+    "tell": 1,
     "finished": 1,
     "index_company": 1,
     "index_user": 1,
@@ -95,8 +96,9 @@ def test_the_tag_is_the_prefix_in_braces(prefix, shard, tag):
 @pytest.mark.parametrize("text", HOSTILE)
 def test_python_makes_the_names_that_lua_makes(lua_names, text):
     tag = keys.tag("jobs:")
-    made = lua_names(tag, ("job", text), ("inbox", text), ("processing", text), ("meta",))
-    ours = [keys.job(tag, text), keys.inbox(tag, text), keys.processing(tag, text), keys.meta(tag)]
+    made = lua_names(tag, ("job", text), ("inbox", text), ("processing", text), ("tell", text), ("meta",))
+    ours = [make(tag, text) for make in (keys.job, keys.inbox, keys.processing, keys.tell)]
+    ours.append(keys.meta(tag))
     assert made == [name.encode() for name in ours]
 
 

@@ -92,12 +92,13 @@ def test_every_field_is_kept(stage):
         metadata=b"\x81\xa1b\x02",
         max_retries=7,
         retry_delay_ms=1500,
+        timeout_ms=2500,
         delay_ms=1000,
     )
     job = stage.job(job_id)
     assert (job.job_type, job.company_id, job.user_id, job.session_id) == ("t", "acme", "ann", "s")
     assert (job.input_data, job.metadata) == ({"a": 1}, {"b": 2})
-    assert (job.max_retries, job.retry_delay) == (7, 1.5)
+    assert (job.max_retries, job.retry_delay, job.timeout) == (7, 1.5, 2.5)
     assert job.due_at == "2027-01-15T08:00:01.000+00:00"
     assert job.created_at == job.updated_at == "2027-01-15T08:00:00.000+00:00"
 

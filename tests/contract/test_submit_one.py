@@ -24,6 +24,7 @@ FIELDS = {
         "max_retries": 7,
         "retry_delay_ms": 1500,
         "priority": 3,
+        "timeout_ms": 2500,
     },
     "a long payload": {"input": b"\xc5\x02\x58" + b"x" * 600},
     "delayed": {"delay_ms": 1000},

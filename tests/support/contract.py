@@ -139,6 +139,7 @@ class Stage:
         *,
         types: tuple[str, ...] = ("t",),
         want: int = 1,
+        slots: int = 1,
         park_ms: int = 5_000,
         tend_limit: int = 0,
         known: tuple[str, ...] = (),
@@ -149,6 +150,7 @@ class Stage:
             lease_ms=LEASE_MS,
             park_ms=park_ms,
             want=want,
+            slots=slots,
             tend_limit=tend_limit,
             types=types,
             known=known,
@@ -169,6 +171,7 @@ class Stage:
         outcomes: list[Outcome],
         want: int = 0,
         *,
+        slots: int = 1,
         worker: str = WORKER,
         types: tuple[str, ...] = ("t",),
     ) -> scripts.Turned:
@@ -177,6 +180,7 @@ class Stage:
             worker=worker,
             lease_ms=LEASE_MS,
             want=want,
+            slots=slots,
             types=types,
             outcomes=outcomes,
         )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from dataclasses import fields
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faciliter_jobs import Job, JobStatus
+from faciliter_jobs import Job, JobCancelledError, JobStatus
+from faciliter_jobs.context import Attempt
 from faciliter_jobs.job import TERMINAL, TRANSITIONS
 
 _TEXT = st.none() | st.text(max_size=8)
@@ -79,3 +82,28 @@ def test_each_status_can_be_reached_and_left(status):
     """LESSONS 12: no state without a way out."""
     assert any(target is status for _, target in TRANSITIONS)
     assert any(source is status for source, _ in TRANSITIONS)
+
+
+def test_outside_a_handler_a_job_is_not_cancelled():
+    job = Job("id", "t", JobStatus.CANCELLED, "now", "now")
+    assert job.cancelled is False
+    job.raise_if_cancelled()
+
+
+def test_a_handlers_job_says_that_its_attempt_is_not_wanted_any_more_and_why():
+    job, attempt = Job("id", "t", JobStatus.PROCESSING, "now", "now"), Attempt("id", "1.1", None)
+    job.bind(attempt)
+    assert not job.cancelled
+    attempt.cancelled.tell("the job was cancelled")
+    attempt.cancelled.tell("a second reason")
+    assert job.cancelled
+    with pytest.raises(JobCancelledError, match=r"^the job was cancelled$"):
+        job.raise_if_cancelled()
+
+
+def test_a_copy_of_a_handlers_job_is_equal_and_free_of_the_attempt():
+    job = Job("id", "t", JobStatus.PROCESSING, "now", "now")
+    job.bind(Attempt("id", "1.1", object()))
+    job._attempt.cancelled.tell("x")
+    for copied in (pickle.loads(pickle.dumps(job)), copy.deepcopy(job), Job.from_dict(job.to_dict())):
+        assert copied == job and not copied.cancelled

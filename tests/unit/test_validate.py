@@ -55,6 +55,8 @@ _OUT_OF_RANGE = [-1, -0.001, math.nan, math.inf, -math.inf, 10**10, 10**400]
         *((f, value, VALUE) for f in ("ttl", "delay", "retry_delay") for value in _OUT_OF_RANGE),
         ("ttl", 0, VALUE),
         ("ttl", 0.0001, VALUE),
+        ("timeout", 0, VALUE),
+        ("timeout", "1", TYPE),
         *(("run_at", value, VALUE) for value in [-1, math.nan, math.inf, 10**12, datetime(2030, 1, 1)]),
         ("run_at", datetime(1960, 1, 1, tzinfo=timezone.utc), VALUE),
         *(("max_retries", value, TYPE) for value in ["3", 3.0, True, math.nan]),
@@ -100,17 +102,24 @@ def test_what_a_name_may_be(field, value):
 
 def test_what_is_given_is_packed_in_milliseconds():
     job = _new(
-        input_data={"a": 1}, metadata={}, ttl=1.5, max_retries=0, retry_delay=0.0004, delay=2, session_id="s"
+        input_data={"a": 1},
+        metadata={},
+        ttl=1.5,
+        max_retries=0,
+        retry_delay=0.0004,
+        delay=2,
+        session_id="s",
+        timeout=2.5,
     )
     assert codec.unpack(job.input) == {"a": 1} and codec.unpack(job.metadata) == {}
     assert (job.ttl_ms, job.max_retries, job.retry_delay_ms, job.delay_ms) == (1500, 0, 0, 2000)
-    assert (job.session, job.run_at_ms, job.priority) == ("s", None, 0)
+    assert (job.session, job.run_at_ms, job.priority, job.timeout_ms) == ("s", None, 0, 2500)
 
 
 def test_what_is_not_given_stays_open():
     job = _new()
     assert (job.company, job.user, job.session, job.input, job.metadata) == (None,) * 5
-    assert (job.max_retries, job.retry_delay_ms, job.delay_ms, job.run_at_ms) == (None,) * 4
+    assert (job.max_retries, job.retry_delay_ms, job.delay_ms, job.run_at_ms, job.timeout_ms) == (None,) * 5
     assert job.ttl_ms == CONFIG.default_ttl * 1000
 
 
