@@ -14,7 +14,7 @@ from .. import keys, scripts
 from ..errors import QueueTimeoutError
 from ..queue import RedisJobQueue
 from ..record import Claimed
-from ..scripts import Call, Ending, Outcome, Turned
+from ..scripts import Call, Ending, Outcome, Parked, Turned
 from ..transport import Pending, translate
 
 _TEND_LIMIT = 100  # of due, lost and old jobs each that one call looks after for all
@@ -24,13 +24,20 @@ _REPLY_MARGIN = 5.0  # seconds that a BLMOVE's reply may be late
 
 class Claimer:
     def __init__(
-        self, queue: RedisJobQueue, worker: str, types: Sequence[str], lease_ms: int, poll_interval: float
+        self,
+        queue: RedisJobQueue,
+        worker: str,
+        types: Sequence[str],
+        lease_ms: int,
+        poll_interval: float,
+        slots: int = 1,
     ) -> None:
         self._queue = queue
         self._worker = worker
         self._types = list(types)  # empty: any type
         self._lease_ms = lease_ms
         self._poll_interval = poll_interval
+        self._slots = slots
         self._tended_at = 0.0
         self._inbox: Any = None  # redis-py's connection; its methods are untyped
         self._wake_read, self._wake_write = os.pipe()
@@ -40,8 +47,13 @@ class Claimer:
         """Ends attempts and claims more in one call, whose reply is read later. When that fails, the
         outcomes may or may not have been taken: `report` them again. Jobs that were claimed with a
         lost reply stand in our own lists, where the next park finds them."""
-        self._tend_now_and_then()
+        self.tend_now_and_then()
         return self._queue.transport.begin(self._turn(outcomes, want))
+
+    def turn(self, outcomes: Sequence[Outcome], want: int) -> Turned:
+        """As begin_turn, and waits for the reply."""
+        self.tend_now_and_then()
+        return self._queue.transport.run(self._turn(outcomes, want))
 
     def report(self, outcomes: Sequence[Outcome]) -> list[Ending]:
         """Ends attempts; safe to do twice."""
@@ -58,12 +70,20 @@ class Claimer:
             worker=self._worker,
             lease_ms=self._lease_ms,
             want=want,
+            slots=self._slots,
             types=self._rotated_types(),
             outcomes=outcomes,
         )
 
     def next_jobs(self, want: int) -> list[Claimed]:
         """What there is to do, waiting for at most one poll interval; [] when there is nothing."""
+        parked = self.park(want)
+        if parked.jobs:
+            return parked.jobs
+        return self.adopt() if self.wait(parked) else []
+
+    def park(self, want: int, known: Sequence[str] = ()) -> Parked:
+        """Jobs to do, or how long to `wait` for some. `known`: ids that are held already."""
         self._tended_at = time.monotonic()
         call = scripts.park(
             self._queue.tag,
@@ -71,17 +91,24 @@ class Claimer:
             lease_ms=self._lease_ms,
             park_ms=round(self._poll_interval * 1000) + _PARK_MARGIN_MS,
             want=want,
+            slots=self._slots,
             tend_limit=_TEND_LIMIT,
             types=self._rotated_types(),
-            known=[],
+            known=known,
         )
-        parked = self._queue.transport.run(call)
-        if parked.jobs:
-            return parked.jobs
+        return self._queue.transport.run(call)
+
+    def wait(self, parked: Parked) -> bool:
+        """Whether a job was handed over within the poll interval, to be had by `adopt`."""
         wait = self._poll_interval
         if parked.wait_ms is not None:
             wait = min(wait, parked.wait_ms / 1000)
-        return self._adopt() if wait > 0 and self._wait_on_inbox(wait) else []
+        return wait > 0 and self._wait_on_inbox(wait)
+
+    def adopt(self, known: Sequence[str] = ()) -> list[Claimed]:
+        """What stands in the worker's own lists and isn't among the ids in `known`."""
+        call = scripts.adopt(self._queue.tag, worker=self._worker, lease_ms=self._lease_ms, known=known)
+        return self._queue.transport.run(call)
 
     def leave(self) -> list[str]:
         """Gives back what is still held. Returns the ids."""
@@ -99,11 +126,7 @@ class Claimer:
         os.close(self._wake_read)
         os.close(self._wake_write)
 
-    def _adopt(self) -> list[Claimed]:
-        call = scripts.adopt(self._queue.tag, worker=self._worker, lease_ms=self._lease_ms, known=[])
-        return self._queue.transport.run(call)
-
-    def _tend_now_and_then(self) -> None:
+    def tend_now_and_then(self) -> None:
         """A busy worker looks after everyone's due, lost and old jobs once per poll interval."""
         now = time.monotonic()
         if now - self._tended_at >= self._poll_interval:

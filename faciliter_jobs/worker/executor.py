@@ -2,144 +2,170 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
+import inspect
+import os
+import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
-from .. import context, retry, validate
-from ..errors import (
-    MissingKeyError,
-    NotSerialisableError,
-    PayloadTooLargeError,
-    UndecodableError,
-    UnrecoverableError,
-)
-from ..handlers import JobHandler
+from .. import context
+from ..errors import JobCancelledError, MissingKeyError, UndecodableError
+from ..handlers import JobHandler, is_async
+from ..job import Job
 from ..queue import RedisJobQueue
 from ..record import Claimed
 from ..scripts import Outcome
+from . import event_loop
+from .verdict import Verdicts
 
-log = logging.getLogger("faciliter_jobs.worker")
+# Results that are surely no awaitables: most are.
+_PLAIN = frozenset({dict, type(None), list, str, int, float, bool, bytes, tuple})
 
-_MAX_TRACEBACK_BYTES = 16_384
-_SHORTEST_POSTPONEMENT_MS = 1000
-_NEVER_AGAIN = -1  # turn.lua's max_retries for a failure that is final
+_forks = 0  # how many forks this process is away from the one that has loaded this module
+
+
+def _note_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_note_fork)
 
 
 class GiveUp(BaseException):
-    """Raised in the running handler by the second stop signal."""
+    """Raised in the running handler when the worker can't wait for it any longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    max_retries: int
-    retry_delay: float  # seconds
-    backoff: retry.Backoff
+@dataclass(slots=True)
+class Served:
+    """A registered handler."""
+
+    handler: JobHandler
+    timeout: float | None  # seconds that an attempt may take; None: the worker's
 
 
 class Executor:
-    def __init__(self, queue: RedisJobQueue, handlers: Mapping[str, JobHandler], policy: RetryPolicy) -> None:
-        self._queue = queue
-        self._codec = queue.operations.codec
+    def __init__(
+        self,
+        queue: RedisJobQueue,
+        handlers: Mapping[str, Served],
+        verdicts: Verdicts,
+        timeout: float | None = None,
+    ) -> None:
+        self.queue = queue
+        self.verdicts = verdicts
         self._handlers = handlers
-        self._policy = policy
-        self.in_handler = False
+        self._timeout = timeout
+        self._cipher = queue.operations.codec.cipher
+        # Whether a job without a timeout of its own may have one.
+        self.limits_time = timeout is not None or any(served.timeout for served in handlers.values())
 
-    def run(self, claimed: Claimed) -> Outcome:
-        """Never raises, but for GiveUp."""
-        handler = self._handlers.get(claimed.job_type)
-        if handler is None:
-            return self._final(claimed, f"No handler registered for job type: {claimed.job_type}")
+    def new_attempt(self, claimed: Claimed) -> context.Attempt:
+        return context.Attempt(claimed.job_id, claimed.token, self.queue)
+
+    def timeout_of(self, claimed: Claimed) -> float | None:
+        """Seconds that this attempt may take: the job's, the type's, the worker's."""
+        own = claimed.fields.get(b"timeout_ms")
+        if own is not None:
+            return int(own) / 1000
+        served = self._handlers.get(claimed.job_type)
+        if served is not None and served.timeout is not None:
+            return served.timeout
+        return self._timeout
+
+    def is_async(self, claimed: Claimed) -> bool:
+        served = self._handlers.get(claimed.job_type)
+        return served is not None and is_async(served.handler)
+
+    def perform(self, claimed: Claimed, attempt: context.Attempt) -> Outcome | None:
+        """Runs the handler in this thread. None: nothing is to be reported. Raises nothing but GiveUp."""
+        job = self._job(claimed)
+        if isinstance(job, Outcome):
+            return job
+        job.bind(attempt)
+        here = _forks
+        reset = context.current.set(attempt)
+        attempt.in_handler = True
         try:
-            job = claimed.job(self._codec.cipher)
-        except MissingKeyError as error:
-            return self._postponed(claimed, error)
-        except UndecodableError as error:
-            return self._final(claimed, f"UndecodableError: {error}")
-        reset = context.current.set(context.Attempt(claimed.job_id, claimed.token, self._queue))
-        self.in_handler = True
-        try:
-            result = handler.handle(job)
+            result = self._call(job)
+            if type(result) not in _PLAIN and inspect.isawaitable(result):
+                result = event_loop.run(result)
         except GiveUp:
             raise
         except BaseException as error:  # SystemExit and its like end the attempt, not the worker
-            return self._failed(claimed, error)
+            if _forks != here:
+                _end_of_a_fork(error)
+            return self._raised(claimed, attempt, error)
         finally:
-            self.in_handler = False
+            attempt.in_handler = False
             context.current.reset(reset)
-        return self._completed(claimed, result)
+        if _forks != here:
+            _end_of_a_fork(None)
+        return self.verdicts.completed(claimed, result)
 
-    def _completed(self, claimed: Claimed, result: object) -> Outcome:
+    async def perform_async(
+        self,
+        claimed: Claimed,
+        attempt: context.Attempt,
+        in_thread: Callable[[Callable[[], Any]], Awaitable[Any]],
+    ) -> Outcome | None:
+        """Runs the handler on the running event loop, or what isn't async by `in_thread`, with the same
+        outcome as `perform`."""
+        job = self._job(claimed)
+        if isinstance(job, Outcome):
+            return job
+        job.bind(attempt)
+        context.current.set(attempt)  # this task's own context
+        attempt.in_handler = True
         try:
-            packed = self._codec.pack(result, "result", claimed.job_id)
-        except (NotSerialisableError, PayloadTooLargeError) as error:
-            return self._final(claimed, f"{type(error).__name__}: {error}")
-        return Outcome(claimed.job_id, claimed.token, "completed", packed)
+            if self.is_async(claimed):
+                result = self._call(job)
+            else:
+                result = await in_thread(lambda: self._call(job))
+            if type(result) not in _PLAIN and inspect.isawaitable(result):
+                result = await result
+        except BaseException as error:
+            if attempt.is_cancelled and isinstance(error, asyncio.CancelledError):
+                return None
+            return self._raised(claimed, attempt, error)
+        finally:
+            attempt.in_handler = False
+        return self.verdicts.completed(claimed, result)
 
-    def _failed(self, claimed: Claimed, error: BaseException) -> Outcome:
-        log.warning("job %s (%s) failed", claimed.job_id, claimed.job_type, exc_info=error)
-        return Outcome(
-            claimed.job_id,
-            claimed.token,
-            "failed",
-            self._text(claimed, "error", validate.clip(_message(error), validate.MAX_TEXT_BYTES)),
-            self._text(claimed, "traceback", _traceback(error)),
-            self._retry_delay_ms(claimed),
-            _NEVER_AGAIN if isinstance(error, UnrecoverableError) else self._policy.max_retries,
-        )
+    def _call(self, job: Job) -> Any:
+        """The one place that calls a handler."""
+        return self._handlers[job.job_type].handler.handle(job)
 
-    def _final(self, claimed: Claimed, message: str) -> Outcome:
-        """A failure that another attempt would only repeat."""
-        log.error("job %s (%s): %s", claimed.job_id, claimed.job_type, message)
-        return Outcome(
-            claimed.job_id,
-            claimed.token,
-            "failed",
-            self._text(claimed, "error", validate.clip(message, validate.MAX_TEXT_BYTES)),
-            max_retries=_NEVER_AGAIN,
-        )
+    def _job(self, claimed: Claimed) -> Job | Outcome:
+        if claimed.job_type not in self._handlers:
+            message = f"No handler registered for job type: {claimed.job_type}"
+            return self.verdicts.final(claimed, message)
+        try:
+            return claimed.job(self._cipher)
+        except MissingKeyError as error:
+            return self.verdicts.postponed(claimed, error)
+        except UndecodableError as error:
+            return self.verdicts.final(claimed, f"UndecodableError: {error}")
 
-    def _postponed(self, claimed: Claimed, error: MissingKeyError) -> Outcome:
-        """This worker can't read the job, another may: it waits for that, and loses no retry."""
-        log.error("job %s (%s) is left to others: %s", claimed.job_id, claimed.job_type, error)
-        return Outcome(
-            claimed.job_id,
-            claimed.token,
-            "postponed",
-            f"{type(error).__name__}: {error}",
-            retry_delay_ms=max(_SHORTEST_POSTPONEMENT_MS, round(self._policy.retry_delay * 1000)),
-        )
-
-    def _text(self, claimed: Claimed, field: str, text: str) -> str | bytes:
-        return self._codec.text(text, field, claimed.job_id)
-
-    def _retry_delay_ms(self, claimed: Claimed) -> int:
-        own = claimed.fields.get(b"retry_delay_ms")
-        base = self._policy.retry_delay if own is None else int(own) / 1000
-        retries = int(claimed.fields.get(b"retries", 0))
-        return round(retry.delay_before(retries + 1, base, self._policy.backoff) * 1000)
+    def _raised(self, claimed: Claimed, attempt: context.Attempt, error: BaseException) -> Outcome | None:
+        if attempt.is_cancelled and isinstance(error, JobCancelledError):
+            return None
+        return self.verdicts.raised(claimed, error)
 
 
-def _message(error: BaseException) -> str:
-    """`ValueError: Missing input data`; an error whose own text can't be made is named at least."""
-    if isinstance(error, UnrecoverableError) and not error.args and error.__cause__ is not None:
-        error = error.__cause__
+def _end_of_a_fork(error: BaseException | None) -> NoReturn:
+    """A handler has forked and its child returned into our code: that must not go on as a second worker."""
+    status = 0
+    if isinstance(error, SystemExit):
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        traceback.print_exception(error)
+        status = 1
     try:
-        text = str(error)
-    except Exception as second:
-        text = f"<{type(second).__name__} while its message was made>"
-    name = type(error).__name__
-    return f"{name}: {text}" if text else name
-
-
-def _traceback(error: BaseException) -> str:
-    """Its end when it is long: that is where the error was raised."""
-    try:
-        lines = traceback.format_exception(error)
-    except Exception as second:
-        return f"<{type(second).__name__} while the traceback was made>"
-    encoded = "".join(lines).encode("utf-8", "replace")
-    if len(encoded) > _MAX_TRACEBACK_BYTES:
-        encoded = b"...\n" + encoded[-_MAX_TRACEBACK_BYTES:]
-    return encoded.decode("utf-8", "replace")
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status & 0xFF)

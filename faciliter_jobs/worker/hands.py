@@ -41,16 +41,25 @@ class Hands:
             self.running_since = time.monotonic()
             return self._ready.popleft()
 
-    def end(self, outcome: Outcome) -> float:
-        """Keeps the running job's outcome; returns how long it ran, in seconds."""
+    def end(self, outcome: Outcome | None) -> float:
+        """Keeps the running job's outcome, if there is one; returns how long it ran, in seconds."""
         now = time.monotonic()
         with self._lock:
             took = now - (self.running_since or now)
             self.running_since = None
-            if not self._outcomes:
-                self.holding_since = now
-            self._outcomes.append(outcome)
+            if outcome is not None:
+                self._add(outcome, now)
         return took
+
+    def add(self, outcome: Outcome) -> None:
+        """Keeps the outcome of a job that still runs."""
+        with self._lock:
+            self._add(outcome, time.monotonic())
+
+    def _add(self, outcome: Outcome, now: float) -> None:
+        if not self._outcomes:
+            self.holding_since = now
+        self._outcomes.append(outcome)
 
     def take_outcomes(self) -> list[Outcome]:
         with self._lock:

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from .. import scripts
 from ..errors import JobQueueError
@@ -21,18 +21,26 @@ class Heartbeat:
     """Use as a context manager around the worker's loop."""
 
     def __init__(
-        self, queue: RedisJobQueue, worker: str, types: Sequence[str], lease_ms: int, max_retries: int
+        self,
+        queue: RedisJobQueue,
+        worker: str,
+        types: Sequence[str],
+        lease_ms: int,
+        max_retries: int,
+        on_gone: Callable[[str, str], None],
     ) -> None:
         self._queue = queue
         self._worker = worker
         self._lease_ms = lease_ms
         self._max_retries = max_retries
+        self._on_gone = on_gone  # token and id of a job that isn't ours any more
         self._info = json.dumps(
             {"host": socket.gethostname(), "pid": os.getpid(), "types": list(types), "lease": lease_ms / 1000}
         )
         self._held: dict[str, str] = {}  # job id -> token
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._stop = False
+        self._soon = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"heartbeat {worker}", daemon=True)
         self._healthy = True
 
@@ -41,7 +49,8 @@ class Heartbeat:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
+        self._stop = True
+        self._soon.set()
         self._thread.join(timeout=self._queue.config.socket_timeout)
 
     def hold(self, jobs: Sequence[Claimed]) -> None:
@@ -53,8 +62,12 @@ class Heartbeat:
             for job_id in job_ids:
                 self._held.pop(job_id, None)
 
-    def beat(self) -> list[str]:
-        """Renews now. Returns the ids, of those held, that aren't this worker's any more."""
+    def beat_soon(self) -> None:
+        """Has the thread renew now, and look whether something has been cancelled unheard."""
+        self._soon.set()
+
+    def beat(self) -> dict[str, str]:
+        """Renews now. Returns what of those held isn't this worker's any more: ids and tokens."""
         with self._lock:
             held = list(self._held.items())
         call = scripts.heartbeat(
@@ -66,10 +79,15 @@ class Heartbeat:
             info=self._info,
             held=held,
         )
-        return self._queue.transport.run(call)
+        tokens = dict(held)
+        return {job_id: tokens[job_id] for job_id in self._queue.transport.run(call)}
 
     def _run(self) -> None:
-        while not self._stop.wait(self._lease_ms / 3000):
+        while True:
+            self._soon.wait(self._lease_ms / 3000)
+            self._soon.clear()
+            if self._stop:
+                return
             try:
                 gone = self.beat()
                 self._note(healthy=True)
@@ -78,12 +96,14 @@ class Heartbeat:
                 continue
             self._report(gone)
 
-    def _report(self, gone: Sequence[str]) -> None:
+    def _report(self, gone: Mapping[str, str]) -> None:
         with self._lock:
-            lost = [job_id for job_id in gone if job_id in self._held]
-        self.let_go(lost)
-        for job_id in lost:
+            # Not one that has ended meanwhile, nor a later attempt of the same job.
+            lost = [(job_id, token) for job_id, token in gone.items() if self._held.get(job_id) == token]
+        self.let_go([job_id for job_id, _ in lost])
+        for job_id, token in lost:
             log.warning("job %s isn't ours any more (cancelled, or its lease was lost)", job_id)
+            self._on_gone(token, job_id)
 
     def _note(self, *, healthy: bool, error: Exception | None = None) -> None:
         """One line per change of state, not per beat."""

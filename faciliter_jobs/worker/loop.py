@@ -1,20 +1,26 @@
-"""The loop of a worker: claim, run, report, in as few round trips as the handlers allow."""
+"""The loop of a worker that runs one job at a time in its own thread: claim, run, report, in as few
+round trips as the handlers allow."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 
+from .. import context
 from ..errors import JobQueueError, QueueUnavailableError
 from ..record import Claimed
 from ..scripts import Ending, Outcome, Turned
 from ..transport import Pending, pause_before
+from .alarms import Alarms
 from .claimer import Claimer
 from .executor import Executor, GiveUp
 from .hands import Hands, Pace
 from .heartbeat import Heartbeat
 from .steward import Steward
+from .told import Told
+from .verdict import timed_out_after
 
 log = logging.getLogger("faciliter_jobs.worker")
 
@@ -37,6 +43,7 @@ class Loop:
         claimer: Claimer,
         heartbeat: Heartbeat,
         executor: Executor,
+        alarms: Alarms,
         stopping: threading.Event,
         max_jobs: int | None,
     ) -> None:
@@ -44,6 +51,7 @@ class Loop:
         self._claimer = claimer
         self._heartbeat = heartbeat
         self._executor = executor
+        self._alarms = alarms
         self._stopping = stopping
         self._left = max_jobs  # attempts that may still be started; None: any number
         self._hands = Hands()
@@ -54,14 +62,19 @@ class Loop:
         # Held while outcomes or jobs are in a call that the loop or the steward makes: whoever parks
         # must not find them in the worker's own lists and take them for jobs of a lost reply.
         self._talk_lock = threading.RLock()
-        self._faults = 0  # in a row
-        self._done = 0
+        self._told = Told()
+        self._attempt: context.Attempt | None = None  # that runs
+        self._turned_at = time.monotonic()
+        self.faults = 0  # in a row
+        self.done = 0
 
     def run(self) -> int:
         """Returns how many attempts have ended."""
+        self._thread = threading.current_thread()
         try:
             with Steward(self._hands, self._report, self._give_back) as self._steward:
                 while not self._stopping.is_set() and self._left != 0:
+                    self._turned_at = time.monotonic()
                     claimed = self._hands.start_next()
                     if claimed is None:
                         self._get_more()
@@ -70,18 +83,95 @@ class Loop:
         except GiveUp:
             log.warning("worker %s gives up its running job", self._name)
         self._farewell()
-        return self._done
+        return self.done
+
+    @property
+    def active(self) -> int:
+        return int(self._attempt is not None)
+
+    @property
+    def turned_ago(self) -> float:
+        return 0.0 if self._attempt is not None else time.monotonic() - self._turned_at
+
+    @property
+    def abandoned(self) -> int:
+        return 0
+
+    def wake(self) -> None:
+        """Look whether to stop. Safe in a signal handler."""
+        self._claimer.wake()
+
+    def tell(self, token: str, reason: str) -> None:
+        """This attempt, which runs or is yet to be run, isn't wanted any more. Called by other threads."""
+        attempt = self._attempt
+        if attempt is not None and attempt.token == token:
+            attempt.cancelled.tell(reason)
+        else:
+            self._told.add(token, reason)
+
+    def hurry(self, reason: str) -> None:
+        """There is no time left. In a signal handler: raises GiveUp in the running handler."""
+        attempt = self._attempt
+        if attempt is None:
+            return
+        attempt.cancelled.tell(reason)
+        if not attempt.in_handler:
+            return
+        if threading.current_thread() is self._thread:
+            raise GiveUp
+        try:  # nothing can end the handler: others run its job while it goes on
+            self._claimer.leave()
+        except JobQueueError as error:
+            log.warning("worker %s can't give its job back: %s", self._name, error)
 
     def _run_one(self, claimed: Claimed) -> None:
         if self._hands or self._hands.has_outcomes or self._sent:
             self._steward.watch()
-        took = self._hands.end(self._executor.run(claimed))
+        executor = self._executor
+        self._attempt = attempt = context.Attempt(claimed.job_id, claimed.token, executor.queue)
+        if self._told and self._told.take(claimed.token):
+            outcome = None
+        elif executor.limits_time or b"timeout_ms" in claimed.fields:
+            outcome = self._perform_in_time(claimed, attempt)
+        else:
+            outcome = executor.perform(claimed, attempt)
+        self._attempt = None
+        if outcome is None:
+            self._heartbeat.let_go([claimed.job_id])
+        took = self._hands.end(outcome)
         self._pace.note(took)
-        self._done += 1
+        self.done += 1
         if self._left is not None:
             self._left -= 1
-        if self._sent is None and not self._faults:
+        if self._sent is None and not self.faults:
             self._turn_ahead()
+
+    def _perform_in_time(self, claimed: Claimed, attempt: context.Attempt) -> Outcome | None:
+        """The failure of a job whose time is over is reported at once; its handler goes on and what comes
+        of it doesn't count."""
+        timeout = self._executor.timeout_of(claimed)
+        if timeout is None:
+            return self._executor.perform(claimed, attempt)
+
+        reported = threading.Event()
+
+        def time_is_over() -> None:
+            outcome = self._executor.verdicts.timed_out(claimed, timeout)
+            attempt.cancelled.tell(timed_out_after(timeout))
+            self._hands.add(outcome)
+            self._steward.watch()
+            reported.set()
+
+        alarm = self._alarms.after(timeout, time_is_over)
+        try:
+            outcome = self._executor.perform(claimed, attempt)
+        except GiveUp:
+            alarm.cancel()
+            raise
+        if alarm.cancel():
+            return outcome
+        reported.wait()  # else the loop might park without it, and find the job in its own list
+        return None
 
     # --- getting jobs -----------------------------------------------------------------------------
 
@@ -127,19 +217,19 @@ class Loop:
                 self._pace.claimed(want)
         except JobQueueError as error:
             self._note_fault(error)
-            self._stopping.wait(pause_before(self._faults, _LONGEST_PAUSE))
+            self._stopping.wait(pause_before(self.faults, _LONGEST_PAUSE))
         else:
-            if self._faults:
+            if self.faults:
                 log.info("worker %s is connected again", self._name)
-                self._faults = 0
+                self.faults = 0
 
     def _receive(self, jobs: Sequence[Claimed]) -> None:
         self._heartbeat.hold(jobs)
         self._hands.receive(jobs)
 
     def _note_fault(self, error: Exception) -> None:
-        self._faults += 1
-        if self._faults == 1 and isinstance(error, QueueUnavailableError):
+        self.faults += 1
+        if self.faults == 1 and isinstance(error, QueueUnavailableError):
             log.warning("worker %s has lost its server, and tries again: %s", self._name, error)
         elif not isinstance(error, QueueUnavailableError):
             log.error("worker %s: a call failed, and is tried again: %s", self._name, error)

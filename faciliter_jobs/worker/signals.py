@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
@@ -18,11 +19,16 @@ def on_stop_signals(handle: Callable[[int], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    owner = os.getpid()
 
     def receive(number: int, _frame: Any) -> None:
-        handle(number)
+        if os.getpid() == owner:
+            handle(number)
+        else:  # a process that a handler has forked: it ends as if we had never been there
+            signal.signal(number, former[number] or signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
-    former = {number: signal.signal(number, receive) for number in _SIGNALS}
+    former: dict[int, Any] = {number: signal.signal(number, receive) for number in STOP_SIGNALS}
     try:
         yield
     finally:

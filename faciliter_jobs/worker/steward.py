@@ -15,6 +15,7 @@ log = logging.getLogger("faciliter_jobs.worker")
 
 _TICK = 0.005
 _LONGEST_HOLD = 0.005  # of an outcome, in seconds
+_FAULT_PAUSE = 0.2
 _LONG_JOB = 0.1  # seconds after which what waits behind a job is given back
 
 
@@ -53,6 +54,8 @@ class Steward:
                     self._watching.set()
             except JobQueueError as error:
                 log.debug("steward: %s", error)  # the loop meets the same fault, and says so
+                time.sleep(_FAULT_PAUSE)
+                self._watching.set()
 
     def _look(self) -> bool:
         """Whether to look again soon."""
@@ -65,5 +68,5 @@ class Steward:
             self._report()
         if now - running_since > _LONG_JOB:
             self._give_back()
-            return False
+            return hands.has_outcomes
         return True

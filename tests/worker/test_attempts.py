@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from faciliter_jobs import JobStatus, JobWorker, UnrecoverableError, complete_job, fail_job
-from faciliter_jobs.worker.executor import _MAX_TRACEBACK_BYTES
+from faciliter_jobs.worker.verdict import _MAX_TRACEBACK_BYTES
 from tests.support.wait import until
 
 

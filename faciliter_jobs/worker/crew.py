@@ -1,0 +1,333 @@
+"""The loop of a worker that runs several jobs at once, or runs them elsewhere than in its own thread.
+
+It claims only as many jobs as there are free slots, so nothing waits behind a running job. What has
+ended meanwhile is reported in the call that claims more. When there is nothing to claim and a slot is
+free, the loop waits on the worker's inbox, and the reporter's thread does the reporting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
+
+from ..errors import JobQueueError, QueueUnavailableError
+from ..record import Claimed
+from ..scripts import Ending, Outcome, Parked
+from ..transport import pause_before
+from .alarms import Alarms
+from .claimer import Claimer
+from .executor import Executor
+from .heartbeat import Heartbeat
+from .roster import Roster
+from .run import Pool, Run, Why
+
+log = logging.getLogger("faciliter_jobs.worker")
+
+_LONGEST_PAUSE = 5.0  # seconds between two tries to reach the server
+_FAREWELL_TRIES = 5
+
+
+class Bell:
+    """Wakes the loop. Safe in signal handlers, as SimpleQueue.put is."""
+
+    def __init__(self) -> None:
+        self._rung: SimpleQueue[None] = SimpleQueue()
+
+    def ring(self) -> None:
+        self._rung.put(None)
+
+    def wait(self, seconds: float) -> None:
+        """Until it is rung, if it wasn't since the last wait; for so many seconds at most."""
+        with contextlib.suppress(Empty):
+            self._rung.get(timeout=max(0.0, seconds))
+            while True:
+                self._rung.get_nowait()
+
+
+class Crew:
+    def __init__(
+        self,
+        name: str,
+        claimer: Claimer,
+        heartbeat: Heartbeat,
+        executor: Executor,
+        pool: Pool,
+        alarms: Alarms,
+        stopping: threading.Event,
+        max_jobs: int | None,
+        poll_interval: float,
+    ) -> None:
+        self._name = name
+        self._claimer = claimer
+        self._heartbeat = heartbeat
+        self._pool = pool
+        self._stopping = stopping
+        self._left = max_jobs  # attempts that may still be started; None: any number
+        self._poll_interval = poll_interval
+        self._bell = Bell()
+        self._roster = Roster(executor, pool, alarms, self._keep, self._changed)
+        self._outcomes: list[Outcome] = []
+        self._lock = threading.Lock()  # of the outcomes and of _on_inbox
+        # Held while outcomes or jobs are in a call: whoever asks for jobs must not find them in the
+        # worker's own lists and take them for jobs of a lost reply.
+        self._talk = threading.Lock()
+        self._on_inbox = False  # the loop waits there: the reporter is to report
+        self._to_report = threading.Event()
+        # Whether jobs may stand in the worker's own lists that it doesn't know of: after it was parked,
+        # and after a fault.
+        self._may_have_more = False
+        self._more_may_wait = False  # the last claim brought all that it asked for
+        self._must_drain = False  # a job waits that is only claimed by a worker that holds nothing
+        self._hurried: str | None = None
+        self._finished = False
+        self._turned_at = time.monotonic()
+        self.faults = 0
+        self.done = 0
+
+    # --- what others see and say --------------------------------------------------------------------
+
+    @property
+    def active(self) -> int:
+        return len(self._roster)
+
+    @property
+    def turned_ago(self) -> float:
+        return time.monotonic() - self._turned_at
+
+    @property
+    def abandoned(self) -> int:
+        return self._pool.abandoned
+
+    def tell(self, token: str, reason: str) -> None:
+        self._roster.interrupt(token, Why.UNWANTED, reason)
+
+    def wake(self) -> None:
+        """Look whether to stop. Safe in a signal handler."""
+        self._claimer.wake()
+        self._bell.ring()
+
+    def hurry(self, reason: str) -> None:
+        """Safe in a signal handler."""
+        self._hurried = reason
+        self._bell.ring()
+
+    # --- the loop -----------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Returns how many attempts have ended."""
+        reporter = threading.Thread(target=self._keep_reporting, name="reporter", daemon=True)
+        reporter.start()
+        self._pool.start(self._roster.end, self._bell.ring)
+        try:
+            while not self._stopping.is_set() and self._left != 0:
+                self._step(self._want())
+            self._drain()
+        finally:
+            self._finished = True
+            self._to_report.set()
+            reporter.join(timeout=1)
+            self._pool.close()
+        self._farewell()
+        return self.done
+
+    def _want(self) -> int:
+        """How many jobs to claim now."""
+        if self._stopping.is_set() or self._roster.has_a_loner:
+            return 0
+        free = self._pool.free()
+        return free if self._left is None else min(free, self._left)
+
+    def _step(self, want: int) -> None:
+        self._turned_at = time.monotonic()
+        try:
+            if self._outcomes or (want and self._more_may_wait):
+                self._turn(want)
+            elif want and not self._must_drain:
+                self._look_for_work(want)
+            else:
+                self._adopt()
+                self._bell.wait(self._poll_interval)
+                self._claimer.tend_now_and_then()
+                self._must_drain = False
+        except JobQueueError as error:
+            self._note_fault(error)
+            self._bell.wait(pause_before(self.faults, _LONGEST_PAUSE))
+        else:
+            if self.faults:
+                log.info("worker %s is connected again", self._name)
+                self.faults = 0
+
+    def _turn(self, want: int) -> None:
+        """Reports, and claims more while that can't be claimed twice: not after a fault."""
+        want = 0 if self.faults else want
+        self._more_may_wait = False
+        if want:
+            want -= self._adopt()
+        with self._talk:
+            outcomes = self._take_outcomes()
+            try:
+                turned = self._claimer.turn(outcomes, want)
+            except BaseException:
+                self._keep_outcomes(outcomes)  # perhaps reported: a second time does no harm
+                raise
+            self._settle(outcomes, turned.endings)
+            self._receive(turned.jobs)
+        self._more_may_wait = 0 < want <= len(turned.jobs)
+
+    def _adopt(self) -> int:
+        """Takes over what stands unknown in the worker's own lists, and parks no more."""
+        if not self._may_have_more:
+            return 0
+        with self._talk:
+            jobs = self._claimer.adopt(self._known())
+            self._may_have_more = False
+            self._receive(jobs)
+        return len(jobs)
+
+    def _look_for_work(self, want: int) -> None:
+        with self._talk:
+            parked = self._claimer.park(want, self._known())
+            self._may_have_more = not parked.jobs and parked.wait_ms != 0
+            self._receive(parked.jobs)
+        if parked.jobs:
+            self._more_may_wait = len(parked.jobs) >= want
+        elif parked.wait_ms == 0:
+            self._must_drain = bool(self._roster)
+        elif self._wait_on_inbox(parked):
+            self._adopt()
+
+    def _wait_on_inbox(self, parked: Parked) -> bool:
+        with self._lock:
+            self._on_inbox = True
+            if self._outcomes:
+                self._to_report.set()
+        try:
+            return self._claimer.wait(parked)
+        finally:
+            with self._lock:
+                self._on_inbox = False
+
+    def _receive(self, jobs: Sequence[Claimed]) -> None:
+        """Starts them; gives back those for which there is no slot, and one that must not run beside
+        others."""
+        if not jobs:
+            return
+        self._heartbeat.hold(jobs)
+        free = 0 if self._stopping.is_set() else self._pool.free()
+        starting, surplus = self._roster.fit(jobs, free if self._left is None else min(free, self._left))
+        if self._left is not None:
+            self._left -= len(starting)
+        self._roster.start(starting)
+        if surplus:
+            self._heartbeat.let_go([claimed.job_id for claimed in surplus])
+            self._claimer.release(surplus)
+
+    def _known(self) -> list[str]:
+        """Ids that stand in the worker's own lists and are in hand."""
+        running = self._roster.job_ids()  # first: a run that ends is in both for a moment
+        with self._lock:
+            return [*running, *(outcome.job_id for outcome in self._outcomes)]
+
+    def _note_fault(self, error: Exception) -> None:
+        self.faults += 1
+        self._may_have_more = True
+        if self.faults == 1 and isinstance(error, QueueUnavailableError):
+            log.warning("worker %s has lost its server, and tries again: %s", self._name, error)
+        elif not isinstance(error, QueueUnavailableError):
+            log.error("worker %s: a call failed, and is tried again: %s", self._name, error)
+
+    # --- reporting ------------------------------------------------------------------------------------
+
+    def _keep(self, run: Run, outcome: Outcome | None) -> None:
+        """Called by the roster, in whatever thread the run has ended."""
+        with self._lock:
+            self.done += 1
+            if outcome is not None:
+                self._outcomes.append(outcome)
+        if outcome is None:
+            self._heartbeat.let_go([run.claimed.job_id])
+
+    def _changed(self) -> None:
+        with self._lock:
+            reporters = self._on_inbox and bool(self._outcomes)
+        if reporters:
+            self._to_report.set()
+        else:
+            self._bell.ring()
+
+    def _keep_reporting(self) -> None:
+        faults = 0
+        while True:
+            self._to_report.wait()
+            self._to_report.clear()
+            if self._finished:
+                return
+            try:
+                self._report()
+                faults = 0
+            except JobQueueError as error:
+                faults += 1
+                log.debug("reporter: %s", error)  # the loop meets the same fault, and says so
+                time.sleep(pause_before(faults, _LONGEST_PAUSE))
+                self._to_report.set()
+
+    def _report(self) -> None:
+        with self._talk:
+            outcomes = self._take_outcomes()
+            if not outcomes:
+                return
+            try:
+                self._settle(outcomes, self._claimer.report(outcomes))
+            except BaseException:
+                self._keep_outcomes(outcomes)
+                raise
+
+    def _take_outcomes(self) -> list[Outcome]:
+        """To be reported now. Their leases are done with: the heartbeat would find them ended."""
+        with self._lock:
+            outcomes, self._outcomes = self._outcomes, []
+        self._heartbeat.let_go([outcome.job_id for outcome in outcomes])
+        return outcomes
+
+    def _keep_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        with self._lock:
+            self._outcomes[:0] = outcomes
+
+    def _settle(self, outcomes: Sequence[Outcome], endings: Sequence[Ending]) -> None:
+        for outcome, ending in zip(outcomes, endings):
+            if not ending.accepted:
+                log.warning("job %s: this attempt's outcome came too late (%s)", outcome.job_id, ending.value)
+            elif ending is Ending.RETRYING:
+                log.info("job %s will be tried again", outcome.job_id)
+
+    # --- the end ----------------------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        """Until nothing runs any more, or there is no time left for what does."""
+        while self._roster and self._hurried is None:
+            self._step(0)
+        if not self._roster:
+            return
+        log.warning("worker %s gives up %d running jobs", self._name, len(self._roster))
+        self._roster.interrupt_all(Why.SHUTDOWN, self._hurried or "the worker stops")
+        deadline = time.monotonic() + self._pool.grace
+        while self._roster and (left := deadline - time.monotonic()) > 0:
+            self._bell.wait(left)
+
+    def _farewell(self) -> None:
+        """Reports the last outcomes and gives everything else back. When the server stays away, the
+        leases see to it."""
+        self._roster.give_up()
+        for attempt in range(1, _FAREWELL_TRIES + 1):
+            try:
+                self._report()
+                if given_back := self._claimer.leave():
+                    log.info("worker %s gave back %d jobs", self._name, len(given_back))
+                return
+            except JobQueueError as error:
+                log.warning("worker %s can't say goodbye: %s", self._name, error)
+                threading.Event().wait(pause_before(attempt))
