@@ -258,7 +258,7 @@ def answered(worker: Worker, asked: Asked, given: Given) -> Worker:
         return worker._replace(phase=WOKEN)
     if script == "leave":
         return Worker(worker.name, GONE)
-    if script in ("complete", "fail"):
+    if script in ("complete", "fail", "progress"):
         return worker  # the handler returns later, and its outcome is reported as every other
     if script == "release":
         return worker._replace(hands=worker.hands[:1])

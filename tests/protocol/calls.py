@@ -60,6 +60,8 @@ class Terms:
     alive_ms: int = 86_400_000  # a worker that is silent for longer is gone
     step_ms: int = 6_000  # passes at once: more than park and hand-off take, and than half a lease
     ttl: float = 86_400  # the jobs', in seconds
+    companies: tuple[str | None, str | None] = (None, None)  # whose jobs they are; all of one user
+    delay: float | None = None  # the second job's, in seconds
 
     @property
     def expire(self) -> bool:
@@ -92,7 +94,16 @@ def _jobs(claimed: Any) -> tuple[Attempt, ...]:
 
 
 def _new(job_id: str, terms: Terms) -> NewJob:
-    spec = JobSpec(TYPE, job_id=job_id, ttl=terms.ttl, max_retries=terms.own_max_retries)
+    company = terms.companies[JOBS.index(job_id)]
+    spec = JobSpec(
+        TYPE,
+        job_id=job_id,
+        company_id=company,
+        user_id="ann" if company else None,
+        ttl=terms.ttl,
+        max_retries=terms.own_max_retries,
+        delay=terms.delay if job_id == JOBS[1] else None,
+    )
     return validate.new_job(spec, JobConfig())
 
 
@@ -163,6 +174,13 @@ def _fail(tag: str, _: str, terms: Terms, job_id: str, token: str, op: str) -> C
     return call, _word
 
 
+def _progress(tag: str, _: str, __: Terms, job_id: str, token: str, ___: str) -> Command:
+    call = scripts.progress(
+        tag, job_id=job_id, token=token, progress=50, message="half of it", backwards=False
+    )
+    return call, _word
+
+
 def _cancel(tag: str, _: str, __: Terms, job_id: str, op: str) -> Command:
     return scripts.cancel(tag, job_id=job_id, op=op, reason="unwanted"), _word
 
@@ -183,6 +201,7 @@ _BUILD: dict[str, Callable[..., Command]] = {
     "tend": _tend,
     "complete": _complete,
     "fail": _fail,
+    "progress": _progress,
     "cancel": _cancel,
     "retry": _retry,
 }

@@ -15,12 +15,12 @@ from tests.support.contract import moves_of
 Sendable = Call[Any] | tuple[Any, ...]
 
 _ENDED = {status.value for status in TERMINAL}
-_ACCEPTED = {"completed", "failed", "retrying"}
-ENDS = _ACCEPTED | {"cancelled", "pending"}  # the words for "done, by this call"
+_ACCEPTED = {"completed", "failed", "retrying", "updated"}
+ENDS = {"completed", "failed", "retrying", "cancelled", "pending"}  # the words for "done, by this call"
 _OPERATORS = {"complete", "fail", "cancel", "retry"}  # may take a job from whoever holds it
 _MOVES = {name: moves_of(name) for name in (
     "submit", "submit_one", "park", "adopt", "turn", "heartbeat", "release", "leave", "tend",
-    "complete", "fail", "cancel", "retry", "move",
+    "complete", "fail", "progress", "cancel", "retry", "move",
 )}  # fmt: skip
 
 
@@ -132,7 +132,8 @@ def reports(asked: Asked) -> list[tuple[str, str]]:
 
 def _fencing(asked: Asked, given: Given, before: View) -> str | None:
     """A report is taken from the attempt that runs, and from no other."""
-    for (job_id, token), word in zip(reports(asked), given.words):
+    said = [asked.what[:2]] if asked.script == "progress" else reports(asked)
+    for (job_id, token), word in zip(said, given.words):
         if token.startswith("op:"):
             continue
         job = before.jobs.get(job_id)

@@ -228,8 +228,8 @@ class Parsed:
         lanes = [name for name in self.zsets if name.startswith("lane:")]
         if lanes and (parked := self._parked()):
             found.append(f"a job waits in {lanes[0]} while {parked[0]} is parked for it")
-        rings = {name for name in self.zsets if name.startswith("ring:")}
-        if len(rings) != len(lanes):
+        rings = {name: z for name, z in self.zsets.items() if name.startswith("ring:")}
+        if sum(len(companies) for companies in rings.values()) != len(lanes):
             found.append(f"lanes {lanes}, rings {rings}")
         return found
 

@@ -43,6 +43,17 @@ QUICK = [
         Bounds(Left(), inside=("complete", "fail"), terms=Terms(max_retries=1)),
         "already retrying failed",
     ),
+    _x(
+        "handlers say how far they are",
+        Bounds(Left(times=1), together=True, inside=("progress",), terms=Terms(step_ms=_LEASE_STEP_MS)),
+        "updated stale",
+    ),
+    _x(
+        "two companies take turns",
+        Bounds(Left(failures=1, stops=1), together=True, terms=Terms(companies=("acme", "bolt"))),
+        "retrying",
+    ),
+    _x("a job waits for its time", Bounds(Left(times=1, stops=1), terms=Terms(delay=3))),
     _x("somebody cancels", Bounds(Left(), operator=("cancel", "retry")), "cancelled pending stale"),
     _x("somebody completes", Bounds(Left(), operator=("complete", "retry")), "stale finished"),
     _x("somebody fails", Bounds(Left(), operator=("fail", "retry")), "failed pending stale"),

@@ -266,6 +266,14 @@ MUTANTS = [
         CANCEL,
         "was told that another had",
     ),
+    Mutant(
+        "a stale attempt may say how far it is",
+        "progress.lua",
+        "if job.status ~= 'processing' or record.token(job) ~= token then",
+        "if job.status ~= 'processing' then",
+        Bounds(Left(times=2), want=(1, 1), inside=("progress",)),
+        "said updated",
+    ),
     # places
     Mutant(
         "an ended job stays in the inbox that it was handed to",
