@@ -45,11 +45,13 @@ class AsyncCompanyQueue:
         run_at: datetime | float | None = None,
         max_retries: int | None = None,
         retry_delay: float | None = None,
+        timeout: float | None = None,
     ) -> str:
         """As `CompanyQueue.submit_job`."""
         return await self._queue.submit_job(
             job_type, input_data, company_id, user_id, session_id, metadata, ttl,
             job_id=job_id, delay=delay, run_at=run_at, max_retries=max_retries, retry_delay=retry_delay,
+            timeout=timeout,
         )  # fmt: skip
 
     async def submit_jobs(self, jobs: Iterable[JobSpec | Mapping[str, Any]]) -> list[str]:

@@ -115,11 +115,13 @@ class CompanyQueue:
         run_at: datetime | float | None = None,
         max_retries: int | None = None,
         retry_delay: float | None = None,
+        timeout: float | None = None,
     ) -> str:
         """As `RedisJobQueue.submit_job`; `company_id` may be left out."""
         return self._queue.submit_job(
             job_type, input_data, company_id, user_id, session_id, metadata, ttl,
             job_id=job_id, delay=delay, run_at=run_at, max_retries=max_retries, retry_delay=retry_delay,
+            timeout=timeout,
         )  # fmt: skip
 
     def submit_jobs(self, jobs: Iterable[JobSpec | Mapping[str, Any]]) -> list[str]:
