@@ -46,6 +46,7 @@ GIVEN: dict[str, Callable[[Stage, str, str], Any]] = {
     "outcomes": lambda stage, job_id, token: [Outcome(job_id, token or "1.9", "completed", b"\xc0")],
     "park_ms": lambda *_: 5_000,
     "progress": lambda *_: 50,
+    "read": lambda *_: len,  # what takes the reply apart
     "reason": lambda *_: "unwanted",
     "result": lambda *_: b"\xc0",
     "retry_delay_ms": lambda *_: 0,
