@@ -41,7 +41,10 @@ _CANT_WRITE_NOW = (
     redis_errors.MasterDownError,
     redis_errors.ClusterDownError,
 )
-_CANT_WRITE_WORDS = ("READONLY", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "LOADING")
+# UNBLOCKED: thrown out of a blocking command, since the server has become a replica.
+_CANT_WRITE_WORDS = (
+    "READONLY", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "LOADING", "UNBLOCKED",
+)  # fmt: skip
 _SCRIPT_LINE = re.compile(r"user_script:(\d+):? *")
 
 
