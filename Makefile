@@ -28,6 +28,14 @@ protocol: $(STAMP)
 	$(BIN)/python -m tests.protocol mutants
 	$(BIN)/python -m tests.protocol
 
+# Faults of every kind on a queue of its own, and a checker of its history: see docs/chaos.md.
+CHAOS_SECONDS ?= 600
+SEED ?= 1
+.PHONY: chaos
+chaos: $(STAMP)
+	FJ_LONG_OUTAGE=1 $(BIN)/python -m pytest tests/chaos/test_outage.py
+	$(BIN)/python -m tests.chaos --seconds $(CHAOS_SECONDS) --seed $(SEED)
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

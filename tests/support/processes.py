@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import logging
 import os
@@ -63,6 +64,14 @@ class Handlers:
             time.sleep(600)
         return {"attempt": job.attempt}
 
+    def hold_gil(self, job: Job) -> dict[str, Any]:
+        """Its first attempt keeps every other thread of its process from running, as a call into C may."""
+        self._count(job)
+        if job.attempt == 1:
+            self.queue.update_job_progress(job.job_id, 1, f"pid {os.getpid()}")
+            ctypes.PyDLL(None).usleep(int((job.input_data or {})["seconds"] * 1e6))
+        return {"attempt": job.attempt}
+
     def exit(self, job: Job) -> None:
         """Kills its worker."""
         self._count(job)
@@ -71,7 +80,7 @@ class Handlers:
 
 def register_all(worker: JobWorker, queue: RedisJobQueue) -> None:
     handlers = Handlers(queue)
-    for name in ("count", "sleep", "first_run_hangs", "exit"):
+    for name in ("count", "sleep", "first_run_hangs", "hold_gil", "exit"):
         worker.register_function_handler(name, getattr(handlers, name))
 
 

@@ -1,0 +1,180 @@
+"""Writes down what a process does, in the lines that history.py reads."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgpack
+
+from faciliter_jobs import Job, JobConfig, RedisJobQueue
+from faciliter_jobs.errors import QueueFullError
+from faciliter_jobs.scripts import Call
+from faciliter_jobs.scripts.compose import compose
+from faciliter_jobs.transport import Pending, Transport
+
+R = TypeVar("R")
+now = time.monotonic_ns
+
+_SUBMIT_FIELDS = 7  # of a job in submit.lua
+_OUTCOME_FIELDS = 7  # of an outcome in turn.lua
+
+# The scripts' clock with an offset in ms that the harness sets; as many lines as lua/lib/clock.lua.
+OFFSET_KEY = "chaos-clock"
+_JUMPING_CLOCK = f"""
+
+local clock_reading, clock_offset = redis.call('TIME'), redis.call('GET', KEYS[1] .. '{OFFSET_KEY}') or 0
+local NOW = clock_reading[1] * 1000 + math.floor(clock_reading[2] / 1000) + clock_offset
+local STAMP = string.format('%.0f', NOW)
+"""
+
+
+class Recorder:
+    """One line is one write, so that what was written before a kill -9 stays written."""
+
+    def __init__(self, directory: Path, process: str) -> None:
+        self._file = os.open(directory / f"{process}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self._numbers = itertools.count(1)  # one step even between threads
+
+    def write(self, **line: Any) -> None:
+        os.write(self._file, json.dumps(line, separators=(",", ":")).encode() + b"\n")
+
+    def invoked(self, script: str, asked: dict[str, Any]) -> int:
+        number = next(self._numbers)
+        self.write(do=script, n=number, t=now(), **asked)
+        return number
+
+    def ok(self, number: int, reply: Any) -> None:
+        self.write(done=number, t=now(), ok=reply)
+
+    def not_ok(self, number: int, error: BaseException) -> None:
+        """A call that surely did nothing, or one that may have."""
+        outcome = "failed" if isinstance(error, QueueFullError) else "unknown"
+        self.write(**{"done": number, "t": now(), outcome: f"{type(error).__name__}: {error}"[:300]})
+
+    def begun(self, token: str, job_id: str) -> None:
+        os.write(self._file, b'{"ran":"%s","job":"%s","t":%d}\n' % (token.encode(), job_id.encode(), now()))
+
+    def ran(self, token: str, job_id: str, begun: int, how: str = "ok") -> None:
+        line = f'{{"ran":"{token}","job":"{job_id}","t":{begun},"end":{now()},"how":"{how}"}}\n'
+        os.write(self._file, line.encode())
+
+    def look(self, queue: RedisJobQueue, job_id: str) -> Job | None:
+        """`get_job`, noted down."""
+        invoked = now()
+        job = queue.get_job(job_id)
+        self.write(saw=job_id, status=job.status.value if job else "missing", t=invoked, end=now())
+        return job
+
+    def fault(self, kind: str, **details: Any) -> None:
+        self.write(fault=kind, t=now(), **details)
+
+
+class RecordingTransport(Transport):
+    """The transport, with every call that moves a job written down before it is sent and after."""
+
+    def __init__(self, config: JobConfig, recorder: Recorder, *, jumping_clock: bool = False) -> None:
+        super().__init__(config)
+        self.recorder = recorder
+        self._jumping_clock = jumping_clock
+        self._texts: dict[str, str] = {}
+
+    def run(self, call: Call[R]) -> R:
+        note = _NOTES.get(call.script)
+        if note is None:
+            return super().run(call)
+        ask, told = note
+        number = self.recorder.invoked(call.script, ask(call.args))
+        try:
+            result = super().run(call)
+        except BaseException as error:
+            self.recorder.not_ok(number, error)
+            raise
+        self.recorder.ok(number, told(result))
+        return result
+
+    def begin(self, call: Call[R]) -> Pending[R]:
+        return _RecordedPending(self, call)
+
+    def _text_of(self, script: str) -> str:
+        if not self._jumping_clock:
+            return super()._text_of(script)
+        if script not in self._texts:
+            self._texts[script] = compose(script, swapped={"clock": _JUMPING_CLOCK}).text
+        return self._texts[script]
+
+
+class _RecordedPending(Pending[R]):
+    def __init__(self, transport: RecordingTransport, call: Call[R]) -> None:
+        self._recorder = transport.recorder
+        ask, self._told = _NOTES[call.script]
+        self._number = self._recorder.invoked(call.script, ask(call.args))
+        try:
+            super().__init__(transport, call)
+        except BaseException as error:
+            self._recorder.not_ok(self._number, error)
+            raise
+
+    def wait(self) -> None:
+        try:
+            super().wait()
+        except BaseException as error:
+            self._recorder.not_ok(self._number, error)
+            raise
+        self._recorder.ok(self._number, self._told(super().result()))
+
+
+def recording_queue(config: JobConfig, recorder: Recorder, *, jumping_clock: bool = False) -> RedisJobQueue:
+    queue = RedisJobQueue(config)
+    queue.transport = RecordingTransport(config, recorder, jumping_clock=jumping_clock)
+    return queue
+
+
+# --- what is asked, and what is told --------------------------------------------------------------
+
+
+def _jobs(args: Any) -> dict[str, Any]:
+    jobs = []
+    for first in range(0, len(args), _SUBMIT_FIELDS):
+        job_id, job_type, company, *_, more = args[first : first + _SUBMIT_FIELDS]
+        plain = not more or not {"delay_ms", "run_at_ms"} & msgpack.unpackb(more).keys()
+        jobs.append((job_id, job_type, company, int(plain)))
+    return {"jobs": jobs}
+
+
+def _outcomes(args: Any) -> dict[str, Any]:
+    first = 4 + int(args[3])
+    ends = [tuple(args[i : i + 3]) for i in range(first, len(args), _OUTCOME_FIELDS)]
+    return {"want": args[2], "ends": ends}
+
+
+def _claims(claimed: Any) -> list[tuple[str, str]]:
+    return [(c.job_id, c.token) for c in claimed]
+
+
+def _word(ending: Any) -> str:
+    return str(ending.value)
+
+
+Note = tuple[Callable[[Any], dict[str, Any]], Callable[[Any], Any]]
+
+_NOTES: dict[str, Note] = {
+    "submit": (_jobs, int),
+    "submit_one": (_jobs, int),
+    "claim": (lambda args: {}, _claims),
+    "park": (lambda args: {"park_ns": args[2] * 1_000_000}, lambda parked: _claims(parked.jobs)),
+    "adopt": (lambda args: {}, _claims),
+    "turn": (
+        _outcomes,
+        lambda turned: {"words": [_word(e) for e in turned.endings], "claims": _claims(turned.jobs)},
+    ),
+    "complete": (lambda args: {"job": args[0], "token": args[1]}, _word),
+    "fail": (lambda args: {"job": args[0], "token": args[1]}, _word),
+    "cancel": (lambda args: {"job": args[0]}, _word),
+    "retry": (lambda args: {"job": args[0]}, _word),
+}
