@@ -8,7 +8,7 @@ from .base import Call, Command, Steps
 from .claim import Outcome, Parked, Turned, adopt, claim, park, turn
 from .compose import composed
 from .finish import Ending, cancel, complete, fail, progress, retry
-from .lifecycle import Cleaned, cleanup, heartbeat, leave, promote, recover, release, tend
+from .lifecycle import Cleaned, cleanup, heartbeat, leave, lose, promote, recover, release, tend
 from .reads import Problem, Stats, WorkerInfo, check_jobs, check_members, get_job, list_jobs, stats
 from .submit import NewJob, submit, submit_one
 
@@ -38,6 +38,7 @@ __all__ = [
     "heartbeat",
     "leave",
     "list_jobs",
+    "lose",
     "park",
     "progress",
     "promote",

@@ -1,4 +1,4 @@
-"""Leases and time: lua/heartbeat, leave, release, promote, recover, cleanup, tend."""
+"""Leases and time: lua/heartbeat, leave, lose, release, promote, recover, cleanup, tend."""
 
 from __future__ import annotations
 
@@ -41,6 +41,11 @@ def heartbeat(
 def leave(tag: str, *, worker: str) -> Call[list[str]]:
     """The ids that were given back."""
     return Call("leave", tag, [worker], _ids)
+
+
+def lose(tag: str, *, worker: str, why: str) -> Call[list[str]]:
+    """The ids that the dead worker held. why: how it died, as in "worker lost: NAME was killed"."""
+    return Call("lose", tag, [worker, why], _ids)
 
 
 def release(tag: str, *, worker: str, held: Sequence[tuple[str, str]]) -> Call[list[str]]:

@@ -4,11 +4,13 @@
 
 local DEFAULT_MAX_RETRIES = 3
 local PER_LIST = 100
+local PER_BURIAL = 1000
+local SILENT = 'did not renew its lease'
 
-local function lose(job)
+local function lose(job, why)
   local max_retries = tonumber(job.max_retries
     or redis.call('HGET', keys.worker(job.worker), 'max_retries') or DEFAULT_MAX_RETRIES)
-  local reason = 'worker lost: ' .. job.worker .. ' did not renew its lease (attempt '
+  local reason = 'worker lost: ' .. job.worker .. ' ' .. why .. ' (attempt '
     .. job.attempt - (job.returned or 0) .. ')'
   local losses, retries = (job.losses or 0) + 1, tonumber(job.retries or 0)
   if retries < max_retries then
@@ -20,10 +22,10 @@ local function lose(job)
   end
 end
 
--- `job` is in a worker's hands without a valid lease.
-local function take_back(job)
+-- `job` is in the hands of a worker that holds it no more.
+local function take_back(job, why)
   if job.status == 'processing' then
-    lose(job)
+    lose(job, why)
   else
     finish.give_back(job)
   end
@@ -34,7 +36,7 @@ local function expired_leases(limit)
   for _, id in ipairs(ids) do
     local job = record.read(id)
     if job and record.is_live(job) and job.worker then
-      take_back(job)
+      take_back(job, SILENT)
     else
       redis.call('ZREM', keys.leases(), id)
     end
@@ -51,9 +53,37 @@ local function sweep(list, worker)
     if not (job and record.is_live(job) and job.worker == worker) then
       redis.call('LREM', list, 1, id)
     elseif not redis.call('ZSCORE', keys.leases(), id) then
-      take_back(job)
+      take_back(job, SILENT)
     end
   end
+end
+
+-- A worker that is known to be dead: its leases don't count. Adds to `ids` what it held.
+local function bury(list, worker, why, ids)
+  for _, id in ipairs(redis.call('LRANGE', list, 0, PER_BURIAL - 1)) do
+    local job = record.read(id)
+    if job and record.is_live(job) and job.worker == worker then
+      take_back(job, why)
+      ids[#ids + 1] = id
+    else
+      redis.call('LREM', list, 1, id)
+    end
+  end
+end
+
+-- Its record is kept while something is left in its lists, as a sweep does.
+local function dead(worker, why)
+  local ids = {}
+  local inbox, processing = keys.inbox(worker), keys.processing(worker)
+  redis.call('ZREM', keys.parked(), worker) -- nobody may hand it a job any more
+  bury(processing, worker, why, ids)
+  bury(inbox, worker, why, ids)
+  finish.flush()
+  if redis.call('EXISTS', inbox, processing) == 0 then
+    redis.call('ZREM', keys.workers(), worker)
+    redis.call('DEL', keys.worker(worker))
+  end
+  return ids
 end
 
 local function gone_workers(limit)
@@ -78,4 +108,4 @@ local function lost(limit)
   return count
 end
 
-local recover = { lost = lost }
+local recover = { lost = lost, dead = dead }

@@ -58,6 +58,7 @@ GIVEN: dict[str, Callable[[Stage, str, str], Any]] = {
     "types": lambda *_: ["t"],
     "user": lambda *_: "ann",
     "want": lambda *_: 2,
+    "why": lambda *_: "was killed",
     "worker": lambda *_: WORKER,
 }
 

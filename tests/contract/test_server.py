@@ -49,6 +49,7 @@ class _Ran:
         stage.run(scripts.tend(stage.tag, limit=10))
         assert stage.run(scripts.release(stage.tag, worker="w1", held=[("other", "1.1")])) == []
         assert stage.leave() == [handed]
+        assert stage.bury() == []
         assert stage.promote() == (0, None)
         assert stage.recover() == 0
         assert stage.cleanup().purged == 0
@@ -149,6 +150,7 @@ GOES_ON = {
     "park with nothing to do": lambda s: s.park("w9", types=("none",)),
     "adopt": lambda s: s.adopt(),
     "leave": lambda s: s.leave(),
+    "lose": lambda s: s.bury(),
     "heartbeat": lambda s: s.heartbeat(held=(("running", s.token),)),
     "progress": lambda s: s.progress("running", 50, s.token),
     "promote": lambda s: s.promote(),

@@ -127,7 +127,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert [e.accepted for e in second.endings] == [e.accepted for e in reply.endings]
         elif call.script in ("submit", "submit_one"):
             assert second == 0
-        elif call.script in ("leave", "release"):
+        elif call.script in ("leave", "lose", "release"):
             assert second == []
         elif call.script in ("adopt", "heartbeat"):
             assert _tokens(second) == _tokens(reply)
@@ -483,9 +483,15 @@ class QueueMachine(RuleBasedStateMachine):
         if again:
             self._send_again()
 
-    @rule(n=workers)
-    def die(self, n: int) -> None:
+    @rule(n=workers, seen=sometimes, again=sometimes)
+    def die(self, n: int, seen: bool, again: bool) -> None:
         """It says nothing any more; its attempts may still speak up. Another one takes its place."""
+        if seen:
+            name, why = self.workers[n].name, "was killed"
+            held = self._spy(scripts.lose(self.queue.tag, worker=name, why=why))
+            assert held == self.model.bury(name, why)
+            if again:
+                self._send_again()
         self.deaths += 1
         self.workers[n] = Worker(f"w{n}-{self.deaths}", WORKERS_TYPES[n])
 

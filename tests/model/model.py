@@ -493,6 +493,19 @@ class Model:
             self._give_back(self.jobs[job_id])
         return held
 
+    def bury(self, worker: str, why: str) -> list[str]:
+        """It is known to have died."""
+        self.parked.pop(worker, None)
+        held = [*self.hands[worker], *self.inboxes[worker]]
+        for job_id in held:
+            job = self.jobs[job_id]
+            if job.status == PENDING:
+                self._give_back(job)
+            else:
+                self._lose(job, why)
+        self.registered.pop(worker, None)
+        return held
+
     def release(self, worker: str, held: Iterable[Attempt]) -> list[str]:
         given_back = []
         for job_id, token in held:
@@ -532,13 +545,13 @@ class Model:
                 self.parked.pop(worker, None)
         return len(lost)
 
-    def _lose(self, job: Job) -> None:
+    def _lose(self, job: Job, why: str = "did not renew its lease") -> None:
         entry = self.registered.get(job.worker or "")
         allowed = job.max_retries
         if allowed is None:
             allowed = entry.max_retries if entry else DEFAULT_MAX_RETRIES
         number = job.attempt - job.returned
-        reason = f"worker lost: {job.worker} did not renew its lease (attempt {number})"
+        reason = f"worker lost: {job.worker} {why} (attempt {number})"
         job.losses += 1
         job.ended_itself = False
         if job.retries < allowed:

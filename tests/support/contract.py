@@ -259,6 +259,9 @@ class Stage:
     def leave(self, worker: str = WORKER) -> list[str]:
         return self.run(scripts.leave(self.tag, worker=worker))
 
+    def bury(self, worker: str = WORKER, why: str = "was killed") -> list[str]:
+        return self.run(scripts.lose(self.tag, worker=worker, why=why))
+
     def promote(self, limit: int = 100) -> tuple[int, int | None]:
         return self.run(scripts.promote(self.tag, limit=limit))
 

@@ -1,0 +1,11 @@
+-- PURPOSE  A worker is known to have died: what it held is lost now, its leases aren't waited for.
+-- KEYS     tag
+-- ARGV     worker, why
+-- RETURNS  ids that it held
+-- MOVES    PROCESSING -> PENDING: processing list and leases -> inbox of another or lane; PROCESSING -> FAILED ("worker lost") when no retries are left; PENDING stays: inbox -> inbox of another or lane
+-- AGAIN    takes back what is left
+-- COST     O(length of the worker's own lists * log n)
+-- include: go_on, recover
+
+local worker, why = unpack(ARGV)
+return recover.dead(worker, why)
