@@ -16,11 +16,14 @@ want, slots, types_count = tonumber(want), tonumber(slots), tonumber(types_count
 
 local function end_attempt(first)
   local job_id, token, ending, payload, traceback, retry_delay_ms, max_retries = unpack(ARGV, first, first + 6)
-  local job = record.read_held(job_id)
+  if ending == 'completed' and place.holds(worker, job_id) then
+    local held = record.read_held(job_id, worker, token)
+    if held then return finish.complete(held, token, token, payload) end
+  end
+  local job = record.read(job_id)
   local refusal = finish.refusal(job, token, token)
   if refusal then return refusal end
   if ending == 'completed' then return finish.complete(job, token, token, payload) end
-  job = record.read(job_id)
   if ending == 'postponed' then return finish.postpone(job, payload, tonumber(retry_delay_ms)) end
   return finish.fail(job, token, token, payload, traceback, tonumber(retry_delay_ms), tonumber(max_retries))
 end

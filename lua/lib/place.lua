@@ -11,6 +11,9 @@ local function pop(worker, count)
   for _, id in ipairs(order) do popped[id] = worker end
 end
 
+-- Whether the worker's processing list held the id among those.
+local function holds(worker, id) return popped[id] == worker end
+
 local function put_back(worker)
   for i = #order, 1, -1 do
     if popped[order[i]] then redis.call('LPUSH', keys.processing(worker), order[i]) end
@@ -32,4 +35,4 @@ local function leave(job)
   end
 end
 
-local place = { leave = leave, pop = pop, put_back = put_back }
+local place = { leave = leave, pop = pop, holds = holds, put_back = put_back }

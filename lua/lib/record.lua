@@ -8,22 +8,17 @@ local FIELDS = {
   'max_retries', 'type', 'priority', 'ttl', 'at', 'updated_at', 'due_at', 'losses',
   'returned',
 }
--- The first of them are enough to end an attempt.
-local HELD_FIELDS = 8
 
--- A key that somebody has put something else in counts as no record: an error in the middle of a
--- script would leave the jobs that it has in hand nowhere.
-local function read_fields(id, count)
+-- nil when there is no record. A key that somebody has put something else in counts as none: an error
+-- in the middle of a script would leave the jobs that it has in hand nowhere.
+local function read(id)
   local key = keys.job(id)
-  local found = redis.pcall('HMGET', key, unpack(FIELDS, 1, count))
+  local found = redis.pcall('HMGET', key, unpack(FIELDS))
   if not found[1] then return nil end
   local job = { id = id, key = key }
-  for i = 1, count do job[FIELDS[i]] = found[i] or nil end
+  for i, field in ipairs(FIELDS) do job[field] = found[i] or nil end
   return job
 end
-
--- nil when there is no record.
-local function read(id) return read_fields(id, #FIELDS) end
 
 -- As read, when it is this company's ('' = anyone's): another's job is as none at all.
 local function read_of(company, id)
@@ -32,8 +27,18 @@ local function read_of(company, id)
   return nil
 end
 
--- As read, of a job that ought to be in a worker's hands: no more than an attempt's end needs.
-local function read_held(id) return read_fields(id, HELD_FIELDS) end
+-- No more of a record than a good end of an attempt needs: fields that are missing cost most. Of a job
+-- that stands in this worker's processing list; nil when it isn't PROCESSING under this token.
+local function read_held(id, worker, token)
+  local key = keys.job(id)
+  local found = redis.pcall('HMGET', key, 'status', 'seq', 'attempt', 'company', 'user', 'away')
+  local status, seq, attempt = found[1], found[2], found[3]
+  if status ~= 'processing' or not (seq and attempt) or seq .. '.' .. attempt ~= token then return nil end
+  return {
+    id = id, key = key, status = status, seq = seq, attempt = attempt, worker = worker,
+    company = found[4] or nil, user = found[5] or nil, away = found[6] or nil,
+  }
+end
 
 -- The job with its payloads, and the whole record as HGETALL gave it.
 local function read_whole(id)
