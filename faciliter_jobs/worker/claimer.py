@@ -98,12 +98,12 @@ class Claimer:
         )
         return self._queue.transport.run(call)
 
-    def wait(self, parked: Parked) -> bool:
-        """Whether a job was handed over within the poll interval, to be had by `adopt`."""
+    def wait(self, parked: Parked) -> str | None:
+        """The id of a job that was handed over within the poll interval, to be had by `adopt`."""
         wait = self._poll_interval
         if parked.wait_ms is not None:
             wait = min(wait, parked.wait_ms / 1000)
-        return wait > 0 and self._wait_on_inbox(wait)
+        return self._wait_on_inbox(wait) if wait > 0 else None
 
     def adopt(self, known: Sequence[str] = ()) -> list[Claimed]:
         """What stands in the worker's own lists and isn't among the ids in `known`."""
@@ -139,8 +139,8 @@ class Claimer:
             self._types.append(self._types.pop(0))
         return self._types
 
-    def _wait_on_inbox(self, seconds: float) -> bool:
-        """BLMOVE from the inbox to the processing list; True when a job came.
+    def _wait_on_inbox(self, seconds: float) -> str | None:
+        """BLMOVE from the inbox to the processing list; the job's id when one came.
 
         The wait is on the socket and on our own pipe, so that `wake` ends it. The command is never
         re-sent: a second one could move a second job. Whatever it moved unseen, the next park adopts.
@@ -152,8 +152,9 @@ class Claimer:
             target = keys.processing(self._queue.tag, self._worker)
             connection.send_command("BLMOVE", source, target, "LEFT", "RIGHT", max(0.001, round(seconds, 3)))
             if not self._readable(connection, seconds + _REPLY_MARGIN):
-                return False
-            return connection.read_response() is not None
+                return None
+            moved = connection.read_response()
+            return None if moved is None else str(moved.decode())
         except redis_errors.RedisError as error:
             self._drop_inbox()
             raise translate(error, self._queue.config) from error

@@ -178,12 +178,13 @@ class Crew:
             self._receive(turned.jobs)
         self._more_may_wait = 0 < want <= len(turned.jobs)
 
-    def _adopt(self) -> int:
-        """Takes over what stands unknown in the worker's own lists, and parks no more."""
+    def _adopt(self, handed: str | None = None) -> int:
+        """Takes over what stands unknown in the worker's own lists, and parks no more. What was `handed`
+        over isn't known, also when an attempt at it that has lost its lease still runs."""
         if not self._may_have_more:
             return 0
         with self._talk:
-            jobs = self._claimer.adopt(self._known())
+            jobs = self._claimer.adopt([job_id for job_id in self._known() if job_id != handed])
             self._may_have_more = False
             self._receive(jobs)
         return len(jobs)
@@ -197,10 +198,10 @@ class Crew:
             self._more_may_wait = len(parked.jobs) >= want
         elif parked.wait_ms == 0:
             self._must_drain = bool(self._roster)
-        elif self._wait_on_inbox(parked):
-            self._adopt()
+        elif handed := self._wait_on_inbox(parked):
+            self._adopt(handed)
 
-    def _wait_on_inbox(self, parked: Parked) -> bool:
+    def _wait_on_inbox(self, parked: Parked) -> str | None:
         with self._lock:
             self._on_inbox = True
             if self._outcomes:
@@ -223,7 +224,7 @@ class Crew:
             self._left -= len(starting)
         self._roster.start(starting)
         if surplus:
-            self._heartbeat.let_go([claimed.job_id for claimed in surplus])
+            self._heartbeat.let_go(surplus)
             self._claimer.release(surplus)
 
     def _known(self) -> list[str]:
@@ -249,7 +250,7 @@ class Crew:
             if outcome is not None:
                 self._outcomes.append(outcome)
         if outcome is None:
-            self._heartbeat.let_go([run.claimed.job_id])
+            self._heartbeat.let_go([run.claimed])
 
     def _changed(self) -> None:
         with self._lock:
@@ -290,7 +291,7 @@ class Crew:
         """To be reported now. Their leases are done with: the heartbeat would find them ended."""
         with self._lock:
             outcomes, self._outcomes = self._outcomes, []
-        self._heartbeat.let_go([outcome.job_id for outcome in outcomes])
+        self._heartbeat.let_go(outcomes)
         return outcomes
 
     def _keep_outcomes(self, outcomes: Sequence[Outcome]) -> None:

@@ -13,6 +13,7 @@ from .. import scripts
 from ..errors import JobQueueError
 from ..queue import RedisJobQueue
 from ..record import Claimed
+from ..scripts import Outcome
 
 log = logging.getLogger("faciliter_jobs.worker")
 
@@ -54,13 +55,26 @@ class Heartbeat:
         self._thread.join(timeout=self._queue.config.socket_timeout)
 
     def hold(self, jobs: Sequence[Claimed]) -> None:
+        """An earlier attempt at one of the jobs, which lost its lease and goes on, isn't ours any more."""
         with self._lock:
-            self._held.update((claimed.job_id, claimed.token) for claimed in jobs)
+            held = [(self._held.get(job.job_id), job) for job in jobs]
+            lost = [(token, job.job_id) for token, job in held if token and token != job.token]
+            self._held.update((job.job_id, job.token) for job in jobs)
+        for token, job_id in lost:
+            log.warning("job %s has lost its lease, and came back to this worker", job_id)
+            self._on_gone(token, job_id)
 
-    def let_go(self, job_ids: Sequence[str]) -> None:
+    def let_go(self, attempts: Sequence[Claimed | Outcome]) -> None:
+        """Of these attempts; a later one at the same job is kept."""
         with self._lock:
-            for job_id in job_ids:
-                self._held.pop(job_id, None)
+            for attempt in attempts:
+                self._let_go(attempt.job_id, attempt.token)
+
+    def _let_go(self, job_id: str, token: str) -> bool:
+        is_held = self._held.get(job_id) == token
+        if is_held:
+            del self._held[job_id]
+        return is_held
 
     def beat_soon(self) -> None:
         """Has the thread renew now, and look whether something has been cancelled unheard."""
@@ -99,8 +113,7 @@ class Heartbeat:
     def _report(self, gone: Mapping[str, str]) -> None:
         with self._lock:
             # Not one that has ended meanwhile, nor a later attempt of the same job.
-            lost = [(job_id, token) for job_id, token in gone.items() if self._held.get(job_id) == token]
-        self.let_go([job_id for job_id, _ in lost])
+            lost = [(job_id, token) for job_id, token in gone.items() if self._let_go(job_id, token)]
         for job_id, token in lost:
             log.warning("job %s isn't ours any more (cancelled, or its lease was lost)", job_id)
             self._on_gone(token, job_id)

@@ -137,7 +137,7 @@ class Loop:
             outcome = executor.perform(claimed, attempt)
         self._attempt = None
         if outcome is None:
-            self._heartbeat.let_go([claimed.job_id])
+            self._heartbeat.let_go([claimed])
         took = self._hands.end(outcome)
         self._pace.note(took)
         self.done += 1
@@ -267,7 +267,7 @@ class Loop:
     def _take_outcomes(self) -> list[Outcome]:
         """To be reported now. Their leases are done with: the heartbeat would find them ended."""
         outcomes = self._hands.take_outcomes()
-        self._heartbeat.let_go([outcome.job_id for outcome in outcomes])
+        self._heartbeat.let_go(outcomes)
         return outcomes
 
     def _settle(self, outcomes: Sequence[Outcome], endings: Sequence[Ending]) -> None:
@@ -284,7 +284,7 @@ class Loop:
             jobs = self._hands.take_unstarted()
             if not jobs:
                 return
-            self._heartbeat.let_go([claimed.job_id for claimed in jobs])
+            self._heartbeat.let_go(jobs)
             try:
                 self._claimer.release(jobs)
             except BaseException:

@@ -21,11 +21,12 @@ end
 -- Adds to `jobs` what stands in the worker's lists and isn't among the ids in `known`.
 local function adopt(worker, deadline, known, jobs)
   local inbox, processing = keys.inbox(worker), keys.processing(worker)
-  for _ = 1, redis.call('LLEN', inbox) do
-    redis.call('LMOVE', inbox, processing, 'LEFT', 'RIGHT')
-  end
   local is_known = {}
   for _, id in ipairs(known) do is_known[id] = true end
+  for _ = 1, redis.call('LLEN', inbox) do
+    -- What is handed over is another attempt than the one that the worker knows of.
+    is_known[redis.call('LMOVE', inbox, processing, 'LEFT', 'RIGHT')] = nil
+  end
   for _, id in ipairs(redis.call('LRANGE', processing, 0, PER_CALL - 1)) do
     if not is_known[id] then
       jobs[#jobs + 1] = take_over(id, worker, deadline)

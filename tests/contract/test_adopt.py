@@ -103,3 +103,16 @@ def test_it_ends_the_worker_s_waiting(stage):
     stage.park()
     stage.adopt()
     assert stage.places(stage.submit()) == ["lane"]
+
+
+def test_what_was_handed_over_is_given_though_its_id_is_known(stage):
+    """A worker that still runs an attempt which lost its lease is handed the job anew."""
+    job_id = stage.submit()
+    old = stage.claim_one()
+    stage.clock.advance(9)
+    stage.park(known=(job_id,))
+    stage.clock.advance(2)
+    stage.recover()
+    assert stage.places(job_id) == ["inbox:w1", "leases"]
+    (new,) = stage.adopt(known=(job_id,))
+    assert (new.job_id, new.token != old.token) == (job_id, True)
