@@ -13,9 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,12 @@ from faciliter_jobs import embedded
 from .faults import FAULTS
 from .harness import Plan, Round, Verdict
 
+_SHOWN = 10  # violations of a rule
+
 
 def main() -> None:
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that all is cleared away
     binary = Path(arguments.server) if arguments.server else embedded.find_binary()
     kinds = tuple(arguments.faults.split(",")) if arguments.faults else tuple(FAULTS)
     if unknown := set(kinds) - set(FAULTS):
@@ -80,8 +85,12 @@ def _line(number: int, verdict: Verdict) -> str:
 
 
 def _report(total: Verdict, arguments: argparse.Namespace, directory: Path) -> None:
-    for violation in total.violations[:50]:
-        print(violation)
+    shown: Counter[str] = Counter()
+    for violation in total.violations:
+        rule = violation.partition(":")[0]
+        shown[rule] += 1
+        if shown[rule] <= _SHOWN:
+            print(violation)
     if not total.ok:
         print(f"the histories are in {directory}: python -m tests.chaos.checker {directory}/round-N")
     for kind, why in total.skipped.items():

@@ -25,6 +25,7 @@ from .produce import Producer, submit_greedy
 from .recording import OFFSET_KEY, Recorder, recording_queue
 from .work import work
 
+_TOO_MANY_SURPRISES = 20  # processes that ended by themselves
 _REST = 60.0  # seconds without any progress after which jobs count as stuck
 
 
@@ -174,7 +175,7 @@ class Round:
         begun = time.monotonic()
         for planned in schedule(plan.seed, self._kinds(), plan.seconds, plan.gap):
             now = time.monotonic() - begun
-            if now >= plan.seconds:
+            if now >= plan.seconds or len(self._crew.surprises) >= _TOO_MANY_SURPRISES:
                 break
             scene.wait(max(0.0, planned.at - now))
             self._crew.refill()
@@ -193,7 +194,7 @@ class Round:
         self._crew.dismiss("p", _timer(20))
         queue = RedisJobQueue(self._home.config)
         last, moved_at = None, time.monotonic()
-        while True:
+        while len(self._crew.surprises) < _TOO_MANY_SURPRISES:
             self._crew.refill("w")
             counts = queue.stats(limit=1).counts
             if counts[JobStatus.PENDING] + counts[JobStatus.PROCESSING] == 0:
@@ -203,6 +204,7 @@ class Round:
             if time.monotonic() - moved_at > _REST:
                 return True
             time.sleep(0.1)
+        return True
 
     def _judge(self, stuck: bool) -> None:
         queue = recording_queue(self._home.direct_config(), self._recorder, jumping_clock=self._jumping)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,14 +17,11 @@ import msgpack
 from faciliter_jobs import Job, JobConfig, RedisJobQueue
 from faciliter_jobs.errors import QueueFullError
 from faciliter_jobs.scripts import Call
-from faciliter_jobs.scripts.compose import compose
+from faciliter_jobs.scripts.compose import compose, lua_folder
 from faciliter_jobs.transport import Pending, Transport
 
 R = TypeVar("R")
 now = time.monotonic_ns
-
-_SUBMIT_FIELDS = 7  # of a job in submit.lua
-_OUTCOME_FIELDS = 7  # of an outcome in turn.lua
 
 # The scripts' clock with an offset in ms that the harness sets; as many lines as lua/lib/clock.lua.
 OFFSET_KEY = "chaos-clock"
@@ -42,7 +41,8 @@ class Recorder:
         self._numbers = itertools.count(1)  # one step even between threads
 
     def write(self, **line: Any) -> None:
-        os.write(self._file, json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        text = json.dumps(line, separators=(",", ":"), default=bytes.decode)
+        os.write(self._file, text.encode() + b"\n")
 
     def invoked(self, script: str, asked: dict[str, Any]) -> int:
         number = next(self._numbers)
@@ -138,19 +138,46 @@ def recording_queue(config: JobConfig, recorder: Recorder, *, jumping_clock: boo
 # --- what is asked, and what is told --------------------------------------------------------------
 
 
+@cache
+def _names(script: str, line: str) -> list[str]:
+    """The names in a line of the script's header: which argument stands where."""
+    text = (lua_folder() / f"{script}.lua").read_text()
+    found = re.search(rf"^-- {line} +(.+)$", text, re.MULTILINE)
+    assert found is not None, f"{script}.lua has no {line} in its header"
+    return found[1].split(", ")
+
+
+@cache
+def _place(script: str, name: str) -> int:
+    return _names(script, "ARGV").index(name)
+
+
 def _jobs(args: Any) -> dict[str, Any]:
+    fields = len(_names("submit", "each"))
     jobs = []
-    for first in range(0, len(args), _SUBMIT_FIELDS):
-        job_id, job_type, company, *_, more = args[first : first + _SUBMIT_FIELDS]
+    for first in range(0, len(args), fields):
+        job_id, job_type, company, *_, more = args[first : first + fields]
         plain = not more or not {"delay_ms", "run_at_ms"} & msgpack.unpackb(more).keys()
         jobs.append((job_id, job_type, company, int(plain)))
     return {"jobs": jobs}
 
 
 def _outcomes(args: Any) -> dict[str, Any]:
-    first = 4 + int(args[3])
-    ends = [tuple(args[i : i + 3]) for i in range(first, len(args), _OUTCOME_FIELDS)]
-    return {"want": args[2], "ends": ends}
+    count = _place("turn", "types_count")
+    first, fields = count + 1 + int(args[count]), len(_names("turn", "each"))
+    ends = [tuple(args[i : i + 3]) for i in range(first, len(args), fields)]
+    return {"want": args[_place("turn", "want")], "ends": ends}
+
+
+def _parking(args: Any) -> dict[str, Any]:
+    return {"park_ns": args[_place("park", "park_ms")] * 1_000_000}
+
+
+def _of_a_job(script: str) -> Callable[[Any], dict[str, Any]]:
+    """complete, fail, cancel, retry."""
+    names = _names(script, "ARGV")
+    job_id, token = names.index("job_id"), names.index("token") if "token" in names else None
+    return lambda args: {"job": args[job_id], "token": "" if token is None else args[token]}
 
 
 def _claims(claimed: Any) -> list[tuple[str, str]]:
@@ -167,14 +194,11 @@ _NOTES: dict[str, Note] = {
     "submit": (_jobs, int),
     "submit_one": (_jobs, int),
     "claim": (lambda args: {}, _claims),
-    "park": (lambda args: {"park_ns": args[2] * 1_000_000}, lambda parked: _claims(parked.jobs)),
+    "park": (_parking, lambda parked: _claims(parked.jobs)),
     "adopt": (lambda args: {}, _claims),
     "turn": (
         _outcomes,
         lambda turned: {"words": [_word(e) for e in turned.endings], "claims": _claims(turned.jobs)},
     ),
-    "complete": (lambda args: {"job": args[0], "token": args[1]}, _word),
-    "fail": (lambda args: {"job": args[0], "token": args[1]}, _word),
-    "cancel": (lambda args: {"job": args[0]}, _word),
-    "retry": (lambda args: {"job": args[0]}, _word),
+    **{script: (_of_a_job(script), _word) for script in ("complete", "fail", "cancel", "retry")},
 }
