@@ -130,7 +130,6 @@ class Crew:
             self._finished = True
             self._to_report.set()
             reporter.join(timeout=1)
-            self._pool.close()
         self._farewell()
         return self.done
 

@@ -110,34 +110,54 @@ class Executor:
         self,
         claimed: Claimed,
         attempt: context.Attempt,
-        in_thread: Callable[[Callable[[], Any]], Awaitable[Any]],
+        in_thread: Callable[[Callable[[], Any]], Awaitable[tuple[Any, BaseException | None]]],
     ) -> Outcome | None:
-        """Runs the handler on the running event loop, or what isn't async by `in_thread`, with the same
-        outcome as `perform`."""
+        """Runs the handler on the running event loop, or what isn't async by `in_thread` (which returns
+        result and error), with the same outcome as `perform`."""
         job = self._job(claimed)
         if isinstance(job, Outcome):
             return job
         job.bind(attempt)
         context.current.set(attempt)  # this task's own context
+        here = _forks
         attempt.in_handler = True
         try:
             if self.is_async(claimed):
                 result = self._call(job)
             else:
-                result = await in_thread(lambda: self._call(job))
+                result, error = await in_thread(lambda: self._call_alone(job))
+                if error is not None:
+                    raise error
             if type(result) not in _PLAIN and inspect.isawaitable(result):
                 result = await result
         except BaseException as error:
+            if _forks != here:
+                _end_of_a_fork(error)
             if attempt.is_cancelled and isinstance(error, asyncio.CancelledError):
                 return None
             return self._raised(claimed, attempt, error)
         finally:
             attempt.in_handler = False
+        if _forks != here:
+            _end_of_a_fork(None)
         return self.verdicts.completed(claimed, result)
 
     def _call(self, job: Job) -> Any:
         """The one place that calls a handler."""
         return self._handlers[job.job_type].handler.handle(job)
+
+    def _call_alone(self, job: Job) -> Any:
+        """In a thread whose caller doesn't look whether the handler has forked."""
+        here = _forks
+        error: BaseException | None = None
+        try:
+            return self._call(job)
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            if _forks != here:
+                _end_of_a_fork(error)
 
     def _job(self, claimed: Claimed) -> Job | Outcome:
         if claimed.job_type not in self._handlers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -36,10 +36,16 @@ OnEnd = Callable[[Run, "Outcome | None"], None]
 
 
 class Pool(Protocol):
-    """Slots. Each method but `start` and `close` may be called from any thread."""
+    """Slots. `begin`, `interrupt` and `free` may be called from any thread."""
 
     grace: float  # seconds that interrupted runs may take to end
     abandoned: int  # threads whose handler goes on though its time is over
+
+    def open(self) -> None:
+        """Before anything else, and before any other thread of the worker."""
+
+    def run(self, awaitable: Awaitable[Any]) -> Any:
+        """Awaits what an `on_startup` or `on_shutdown` function has returned."""
 
     def start(self, on_end: OnEnd, on_change: Callable[[], None]) -> None:
         """`on_end` is called once for each run that was begun; `on_change` when `free` has risen

@@ -12,6 +12,7 @@ from ..errors import InvalidArgumentError, QueueUnavailableError
 from . import event_loop
 from .alarms import Alarms
 from .claimer import Claimer
+from .coroutines import AsyncioPool
 from .crew import Crew
 from .executor import Executor
 from .heartbeat import Heartbeat
@@ -80,6 +81,8 @@ class Service:
         worker = self._worker
         if worker.executor == "thread" and worker.concurrency > 1:
             return ThreadPool(self._executor, worker.concurrency)
+        if worker.executor == "asyncio":
+            return AsyncioPool(self._executor, worker.concurrency, self._alarms)
         if worker.executor != "thread":
             raise InvalidArgumentError(f"executor: {worker.executor!r} isn't there yet")
         return None
@@ -95,19 +98,24 @@ class Service:
     def run(self) -> None:
         name = self._worker.name
         log.info("worker %s serves %s", name, ", ".join(self._types) or "every type")
-        hooks = self._worker.hooks
+        hooks, pool = self._worker.hooks, self._pool
+        await_it = event_loop.run if pool is None else pool.run
         done = 0
+        if pool is not None:
+            pool.open()
         try:
-            hooks.started(event_loop.run)
+            hooks.started(await_it)
             # A server that is away now is met by the loop as any other loss of it.
             with contextlib.suppress(QueueUnavailableError):
                 self._heartbeat.beat()
             with self._heartbeat, self._listener:
                 done = self.turning.run()
-            hooks.ended(event_loop.run)
+            hooks.ended(await_it)
         finally:
             self._ended = True
             self._alarms.close()
+            if pool is not None:
+                pool.close()
             self._claimer.close()
             event_loop.close()
         log.info("worker %s stopped after %d attempts", name, done)

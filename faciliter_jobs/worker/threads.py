@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from queue import SimpleQueue
+from typing import Any
 
 from ..scripts import Outcome
 from . import event_loop
@@ -67,6 +68,12 @@ class ThreadPool:
         self._lock = threading.Lock()
         self._active = 0
         self.abandoned = 0
+
+    def open(self) -> None:
+        """Threads are made when they are needed."""
+
+    def run(self, awaitable: Awaitable[Any]) -> Any:
+        return event_loop.run(awaitable)
 
     def start(self, on_end: OnEnd, on_change: Callable[[], None]) -> None:
         self._on_end = on_end
