@@ -35,6 +35,7 @@ class AsyncioPool:
         self._tasks: dict[Run, asyncio.Task[Outcome | None] | None] = {}
         self._in_threads: set[Run] = set()
         self._closing = False
+        self.failure: str | None = None
         self.abandoned = 0
 
     def open(self) -> None:

@@ -322,6 +322,7 @@ class Crew:
         """Reports the last outcomes and gives everything else back. When the server stays away, the
         leases see to it."""
         self._roster.give_up()
+        self._heartbeat.stop()
         for attempt in range(1, _FAREWELL_TRIES + 1):
             try:
                 self._report()

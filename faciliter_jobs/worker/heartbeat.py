@@ -50,6 +50,10 @@ class Heartbeat:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Before the worker leaves: a beat after that would bring it back."""
         self._stop = True
         self._soon.set()
         self._thread.join(timeout=self._queue.config.socket_timeout)

@@ -295,6 +295,7 @@ class Loop:
     def _farewell(self) -> None:
         """Reports the last outcomes and gives everything else back. When the server stays away, the
         leases see to it."""
+        self._heartbeat.stop()
         for attempt in range(1, _FAREWELL_TRIES + 1):
             try:
                 self._read_turn()

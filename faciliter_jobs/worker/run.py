@@ -39,6 +39,7 @@ class Pool(Protocol):
     """Slots. `begin`, `interrupt` and `free` may be called from any thread."""
 
     grace: float  # seconds that interrupted runs may take to end
+    failure: str | None  # why it can't run anything any more
     abandoned: int  # threads whose handler goes on though its time is over
 
     def open(self) -> None:

@@ -8,7 +8,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Protocol
 
-from ..errors import InvalidArgumentError, QueueUnavailableError
+from ..errors import JobQueueError, QueueUnavailableError
 from . import event_loop
 from .alarms import Alarms
 from .claimer import Claimer
@@ -18,6 +18,7 @@ from .executor import Executor
 from .heartbeat import Heartbeat
 from .listener import Listener
 from .loop import Loop
+from .processes import ProcessPool
 from .run import Pool
 from .threads import ThreadPool
 from .verdict import RetryPolicy, Verdicts
@@ -83,8 +84,8 @@ class Service:
             return ThreadPool(self._executor, worker.concurrency)
         if worker.executor == "asyncio":
             return AsyncioPool(self._executor, worker.concurrency, self._alarms)
-        if worker.executor != "thread":
-            raise InvalidArgumentError(f"executor: {worker.executor!r} isn't there yet")
+        if worker.executor == "process":
+            return ProcessPool(self._executor, worker.concurrency, self._alarms, worker.hooks, worker.stop)
         return None
 
     def _new_turning(self, max_jobs: int | None) -> Turning:
@@ -119,6 +120,8 @@ class Service:
             self._claimer.close()
             event_loop.close()
         log.info("worker %s stopped after %d attempts", name, done)
+        if pool is not None and pool.failure is not None:
+            raise JobQueueError(f"worker {name}: {pool.failure}")
 
     def stop(self) -> None:
         """Claims no more; what runs has `shutdown_timeout` seconds. Safe in a signal handler."""

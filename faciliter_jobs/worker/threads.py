@@ -67,6 +67,7 @@ class ThreadPool:
         self._threads = Threads("handler", size)
         self._lock = threading.Lock()
         self._active = 0
+        self.failure: str | None = None
         self.abandoned = 0
 
     def open(self) -> None:
