@@ -11,8 +11,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from .errors import InvalidTypeError, UnrecoverableError
-from .handlers import JobHandler
+from .errors import InvalidTypeError, JobCancelledError, UnrecoverableError
+from .handlers import JobHandler, is_async
 from .job import Job
 
 CallNext = Callable[[Job], Any]
@@ -79,7 +79,8 @@ class RetryOn(Middleware):
         self._errors = errors
 
     def error(self, job: Job, error: BaseException) -> None:
-        if isinstance(error, Exception) and not isinstance(error, (*self._errors, UnrecoverableError)):
+        final = isinstance(error, (UnrecoverableError, JobCancelledError))
+        if isinstance(error, Exception) and not final and not isinstance(error, self._errors):
             raise UnrecoverableError from error
 
 
@@ -88,7 +89,7 @@ def with_middleware(handler: JobHandler, *middleware: Middleware | Layer) -> Job
     a function `layer(job, call_next)` must be async for an async handler, and may not for another."""
     if not middleware:
         return handler
-    wrapped = _AsyncWrapped if inspect.iscoroutinefunction(handler.handle) else _Wrapped
+    wrapped = _AsyncWrapped if is_async(handler) else _Wrapped
     return wrapped(handler, middleware)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import contextlib
+import inspect
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast, overload
 
 from ..base_queue import BaseJobQueue
@@ -61,7 +64,7 @@ class JobApp:
         job_id = resize.submit("a.png", 640)    # runs in a worker
 
     queue: where tasks are submitted; by default `get_job_queue()` at that time.
-    options: each task's defaults: company_id, user_id, session_id, metadata, ttl, max_retries, retry_delay.
+    options: each task's defaults, see `TaskDefaults`.
     """
 
     def __init__(self, queue: BaseJobQueue | None = None, **options: Unpack[TaskDefaults]) -> None:
@@ -146,6 +149,18 @@ class JobApp:
     def queue(self, queue: BaseJobQueue | None) -> None:
         self._queue = queue
 
+    @contextlib.contextmanager
+    def using_queue(self, queue: BaseJobQueue) -> Iterator[None]:
+        """Submits there for the time being, the tasks of included applications too: for tests."""
+        before = [(app, app._queue) for app in self._family()]
+        for app, _ in before:
+            app._queue = queue
+        try:
+            yield
+        finally:
+            for app, own in before:
+                app._queue = own
+
     @property
     def state(self) -> State:
         """What the `on_startup` functions made, in this process."""
@@ -189,6 +204,30 @@ class JobApp:
         default."""
         options.setdefault("job_queue", self.queue)
         worker = JobWorker(**options)
-        for handler in self.handlers():
-            worker.register_handler(handler)
+        self.register_on(worker)
         return worker
+
+    def register_on(self, worker: JobWorker) -> None:
+        """Has a worker serve all tasks, and run the startup and shutdown functions."""
+        tasks = self.tasks
+        for handler in self.handlers():
+            worker.register_handler(handler, timeout=tasks[handler.get_job_type()].timeout)
+        for hook in self.startup_hooks():
+            worker.on_startup(hook)
+        for hook in self.shutdown_hooks():
+            worker.on_shutdown(hook)
+
+    def startup_hooks(self) -> list[Callable[[], Any]]:
+        """With what they take; those of included applications after its own."""
+        return [_hook(function, app.state) for app in self._family() for function in app._startup]
+
+    def shutdown_hooks(self) -> list[Callable[[], Any]]:
+        """As `startup_hooks`: whoever runs them does so from the last to the first."""
+        return [_hook(function, app.state) for app in self._family() for function in app._shutdown]
+
+    def _family(self) -> list[JobApp]:
+        return [self, *(app for other in self._included for app in other._family())]
+
+
+def _hook(function: Callable[..., Any], state: State) -> Callable[[], Any]:
+    return partial(function, state) if inspect.signature(function).parameters else function

@@ -65,6 +65,15 @@ class JobContext:
         self.log = JobLog(logger, job)
         self._queue = queue
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether this attempt isn't wanted any more; see `Job.cancelled`."""
+        return self.job.cancelled
+
+    def raise_if_cancelled(self) -> None:
+        """Ends the attempt when it isn't wanted any more: raises JobCancelledError."""
+        self.job.raise_if_cancelled()
+
     def progress(self, percent: float, message: str | None = None) -> bool:
         """Sets the job's progress, 0 to 100. False when this attempt isn't the current one any more.
 

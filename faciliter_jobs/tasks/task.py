@@ -40,6 +40,7 @@ class TaskDefaults(TypedDict, total=False):
     ttl: float | None
     max_retries: int | None
     retry_delay: float | None
+    timeout: float | None
 
 
 class SubmitOptions(TaskDefaults, total=False):
@@ -83,6 +84,11 @@ class Task(Generic[P, C, R]):
         context = contexts.of_call(self.name, self.app.state, self.logger)
         run = self.run_async if self.is_async else self.run
         return cast(C, run(context, args, kwargs))
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that an attempt may take, whoever submitted the job."""
+        return self._options.get("timeout")
 
     # --- submit -----------------------------------------------------------------------------------
 

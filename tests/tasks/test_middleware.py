@@ -8,6 +8,7 @@ import logging
 import pytest
 
 from faciliter_jobs import InvalidTypeError, Job, JobHandler, JobStatus, JobWorker
+from faciliter_jobs.handlers import FunctionHandler
 from faciliter_jobs.middleware import GiveUpOn, Middleware, RetryOn, Timing, with_middleware
 
 
@@ -109,6 +110,8 @@ def test_a_function_of_the_wrong_kind_is_refused_when_it_is_put_on():
         with_middleware(EchoHandler(), AsyncNote("a", []))
     with pytest.raises(InvalidTypeError, match="isn't async, the handler of asyncecho is"):
         with_middleware(AsyncEchoHandler(), lambda job, call_next: None)
+    with pytest.raises(InvalidTypeError, match="isn't async, the handler of f is"):
+        with_middleware(FunctionHandler("f", AsyncEchoHandler().handle), lambda job, call_next: None)
 
 
 @pytest.mark.parametrize(
