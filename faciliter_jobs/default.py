@@ -48,6 +48,11 @@ def set_job_queue(queue: BaseJobQueue | None) -> None:
         _default = queue
 
 
+def current_default() -> BaseJobQueue | None:
+    """The queue that was set or made, if there is one; makes none."""
+    return _default
+
+
 def get_job_queue() -> BaseJobQueue:
     """The default queue: the one that was set, else within a handler the worker's, else one made
     from the environment (`JobConfig.from_env`).

@@ -91,10 +91,11 @@ def _version(binary: Path) -> tuple[int, ...]:
     return (int(found[1]), int(found[2])) if found else (0,)
 
 
-def ensure_server(directory: str | Path | None = None) -> Path:
+def ensure_server(directory: str | Path | None = None, *, durable: bool = True) -> Path:
     """Starts the server of this data directory, unless it runs. Returns its unix socket.
 
-    It is stopped when the last process that called this has ended. Raises EmbeddedServerError.
+    It is stopped when the last process that called this has ended; unless `durable`, its data with it.
+    Raises EmbeddedServerError.
     """
     if sys.platform == "win32":
         raise EmbeddedServerError("there is no embedded server on Windows: set JOB_QUEUE_URL to a server")
@@ -105,8 +106,9 @@ def ensure_server(directory: str | Path | None = None) -> Path:
         if _listens(path):
             _wait_until_it_answers(path, home)
         else:
-            _start(find_binary(), home, path)
-            log.warning(
+            _start(find_binary(), home, path, durable)
+            log.log(
+                logging.WARNING if durable else logging.DEBUG,
                 "embedded server at unix://%s, data in %s; to use a real one set "
                 "JOB_QUEUE_URL=redis://host:port/db",
                 path,
@@ -194,14 +196,14 @@ def _answers(path: Path) -> bool:
         return False
 
 
-def _start(binary: Path, home: Path, path: Path) -> None:
+def _start(binary: Path, home: Path, path: Path, durable: bool) -> None:
     options = {
         "port": "0",
         "unixsocket": str(path),
         "unixsocketperm": "700",
         "dir": str(home),
         "logfile": str(home / "server.log"),
-        "appendonly": "yes",
+        "appendonly": "yes" if durable else "no",
         "appendfsync": "everysec",
         "aof-use-rdb-preamble": "no",  # plain commands: another server version can read them
         "save": "",

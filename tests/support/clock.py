@@ -1,40 +1,16 @@
-"""A queue whose scripts read a clock that the test sets."""
+"""The clock of `faciliter_jobs.testing`, from a fixed time on."""
 
 from __future__ import annotations
 
 from faciliter_jobs import RedisJobQueue
-from faciliter_jobs.scripts.compose import compose
-from faciliter_jobs.transport import Transport
+from faciliter_jobs.testing.clock import SET_CLOCK as _SET_CLOCK
+from faciliter_jobs.testing.clock import JobClock
 
-_SET_CLOCK = """
-
--- As many lines as lua/lib/clock.lua, so that errors are located rightly.
-
-local STAMP = redis.call('GET', KEYS[1] .. 'test-clock')
-local NOW = tonumber(STAMP)
-"""
+__all__ = ["_SET_CLOCK", "Clock"]
 
 
-class _SetClockTransport(Transport):
-    def _text_of(self, script: str) -> str:
-        return compose(script, swapped={"clock": _SET_CLOCK}).text
-
-
-class Clock:
-    """Seconds since the start, as the scripts of `queue` see them."""
-
+class Clock(JobClock):
     START_MS = 1_800_000_000_000
 
     def __init__(self, queue: RedisJobQueue) -> None:
-        self.queue = queue
-        queue.transport.close()
-        queue.transport = _SetClockTransport(queue.config)
-        self.now_ms = self.START_MS
-        self._write()
-
-    def _write(self) -> None:
-        self.queue.transport.command("SET", self.queue.tag + "test-clock", self.now_ms)
-
-    def advance(self, seconds: float) -> None:
-        self.now_ms += round(seconds * 1000)
-        self._write()
+        super().__init__(queue, self.START_MS / 1000)
