@@ -12,7 +12,13 @@ from ..peer import Peer
 PEER = Peer(
     name="saq",
     adapter="saq",
-    requirements=("saq[redis,hiredis]==0.26.4", "redis==7.4.1", "hiredis==3.5.0", "uvloop==0.23.0", "typing_extensions==4.15.0"),
+    requirements=(
+        "saq[redis,hiredis]==0.26.4",
+        "redis==7.4.1",
+        "hiredis==3.5.0",
+        "uvloop==0.23.0",
+        "typing_extensions==4.15.0",
+    ),
     settings="concurrency 100, results kept 1 day, retries 3, uvloop",
     survives="yes: swept (every 60 s) and retried after the job's timeout (10 s) when it may be retried",
     bulk=False,
