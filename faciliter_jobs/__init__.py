@@ -47,7 +47,6 @@ from .handlers import JobHandler
 from .job import Job, JobSpec, JobStatus
 from .queue import RedisJobQueue
 from .tenant import CompanyQueue
-from .worker import JobWorker
 
 if TYPE_CHECKING:
     from .aio import AsyncJobQueue as AsyncJobQueue
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from .tasks import Depends as Depends
     from .tasks import JobApp as JobApp
     from .tasks import JobContext as JobContext
+    from .worker import JobWorker as JobWorker
 
 __version__ = "0.1.0"
 
@@ -100,7 +100,7 @@ __all__ = [
     "update_job_status",
 ]
 
-# Loaded when they are asked for (and not by `import *`).
+# Loaded when they are asked for: a producer needs none of them.
 _LATER = {
     "AsyncCompanyQueue": "aio_tenant",
     "AsyncJobQueue": "aio",
@@ -108,6 +108,7 @@ _LATER = {
     "Depends": "tasks",
     "JobApp": "tasks",
     "JobContext": "tasks",
+    "JobWorker": "worker",
 }
 
 
@@ -116,4 +117,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+    found = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+    globals()[name] = found
+    return found
