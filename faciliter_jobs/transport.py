@@ -21,6 +21,7 @@ from redis.retry import Retry
 
 from .config import JobConfig
 from .errors import (
+    AccessDeniedError,
     JobQueueError,
     QueueFullError,
     QueueTimeoutError,
@@ -45,6 +46,8 @@ _CANT_WRITE_NOW = (
 _CANT_WRITE_WORDS = (
     "READONLY", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "LOADING", "UNBLOCKED",
 )  # fmt: skip
+# Redis, then Valkey, of a command inside a script.
+_DENIED_IN_SCRIPT = ("The user executing the script can't", "ACL failure in script")
 _SCRIPT_LINE = re.compile(r"user_script:(\d+):? *")
 
 
@@ -244,6 +247,12 @@ def translate(error: Exception, config: JobConfig, script: str | None = None) ->
     if isinstance(error, redis_errors.ConnectionError):
         return QueueUnavailableError(f"can't reach {config.location}: {error}")
     text = str(error)
+    if isinstance(error, redis_errors.NoPermissionError) or any(words in text for words in _DENIED_IN_SCRIPT):
+        return AccessDeniedError(
+            f"{config.location}: the user {config.username or 'default'!r} may not do that "
+            f"({_with_lua_lines(text, script)}): give it the rules that `faciliter-jobs acl` prints "
+            "for what it does"
+        )
     if isinstance(error, redis_errors.OutOfMemoryError) or "OOM command not allowed" in text:
         return QueueFullError(f"{config.location} is at its memory limit (maxmemory): {text}")
     if isinstance(error, _CANT_WRITE_NOW) or any(word in text for word in _CANT_WRITE_WORDS):

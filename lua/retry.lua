@@ -15,13 +15,14 @@ if finish.was_done_by(job, op) then return 'already' end
 if record.is_live(job) then return 'unfinished' end
 if job.status == 'completed' then return 'finished' end
 
-redis.call('ZREM', keys.finished(job.status), job_id)
 local reason = redis.call('HGET', keys.job(job_id), 'error')
+-- First what producers have no right to: then the ACL refuses it before anything has changed.
+redis.call('HDEL', keys.job(job_id), 'worker', 'error', 'traceback', 'retries', 'losses', 'progress',
+  'progress_message', 'due_at')
+redis.call('ZREM', keys.finished(job.status), job_id)
 if job.status == 'failed' and reason then
   redis.call('HSET', keys.job(job_id), 'last_error', reason)
 end
-redis.call('HDEL', keys.job(job_id), 'worker', 'error', 'traceback', 'retries', 'losses', 'progress',
-  'progress_message', 'due_at')
 redis.call('HSET', keys.job(job_id), 'status', 'pending', 'updated_at', NOW,
   'last_op', finish.other(job, op))
 job.status, job.worker = 'pending', nil

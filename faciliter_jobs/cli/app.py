@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import jobs, server, upkeep, worker
+from . import access, jobs, server, upkeep, worker
 from .context import Options
 
 app = typer.Typer(
@@ -16,7 +16,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # they may hold passwords
 )
-for group in (jobs.app, upkeep.app, worker.app, server.app):
+for group in (jobs.app, upkeep.app, worker.app, server.app, access.app):
     app.registered_commands += group.registered_commands
 
 

@@ -40,8 +40,8 @@ end
 
 -- Back to PENDING, in its lane or, with a delay, scheduled.
 local function requeue(job, delay_ms, ...)
+  redis.call('HDEL', job.key, 'worker') -- first: a user whose ACL lacks it is refused before a change
   place.leave(job)
-  redis.call('HDEL', job.key, 'worker')
   redis.call('HSET', job.key, 'status', 'pending', 'updated_at', STAMP, 'due_at',
     NOW + delay_ms, ...)
   index.set(job, 'pending')
@@ -58,8 +58,8 @@ end
 -- A job that was only handed over, PENDING all the time, doesn't live longer by it.
 local function give_back(job, why)
   if job.status == 'pending' then
-    place.leave(job)
     redis.call('HDEL', job.key, 'worker')
+    place.leave(job)
     job.worker = nil
     return handoff.offer(job)
   end

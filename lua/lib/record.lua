@@ -10,11 +10,15 @@ local FIELDS = {
 }
 
 -- nil when there is no record. A key that somebody has put something else in counts as none: an error
--- in the middle of a script would leave the jobs that it has in hand nowhere.
+-- in the middle of a script would leave the jobs that it has in hand nowhere. Any other error (the
+-- ACL's, say) is raised: the job is there.
 local function read(id)
   local key = keys.job(id)
   local found = redis.pcall('HMGET', key, unpack(FIELDS))
-  if not found[1] then return nil end
+  if not found[1] then
+    if found.err and not string.find(found.err, 'WRONGTYPE', 1, true) then redis.call('HMGET', key, 'status') end
+    return nil
+  end
   local job = { id = id, key = key }
   for i, field in ipairs(FIELDS) do job[field] = found[i] or nil end
   return job
@@ -44,7 +48,10 @@ end
 local function read_whole(id)
   local key = keys.job(id)
   local flat = redis.pcall('HGETALL', key)
-  if #flat == 0 then return nil end
+  if #flat == 0 then
+    if flat.err and not string.find(flat.err, 'WRONGTYPE', 1, true) then redis.call('HGETALL', key) end
+    return nil
+  end
   local job = { id = id, key = key }
   for i = 1, #flat, 2 do job[flat[i]] = flat[i + 1] end
   return job, flat

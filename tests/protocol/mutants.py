@@ -310,8 +310,8 @@ MUTANTS = [
     Mutant(
         "a job that failed keeps its worker's name",
         "lib/finish.lua",
-        "  redis.call('HDEL', job.key, 'worker')\n  redis.call('HSET', job.key, 'status', 'pending'",
-        "  redis.call('HSET', job.key, 'status', 'pending'",
+        "local function requeue(job, delay_ms, ...)\n  redis.call('HDEL', job.key, 'worker')",
+        "local function requeue(job, delay_ms, ...)\n  redis.call('EXISTS', job.key)",
         FAILURE,
         "by w",
     ),
