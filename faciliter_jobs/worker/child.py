@@ -27,6 +27,7 @@ STOP = "stop"  # token, reason: end it, and yourself
 QUIT = "quit"  # when the job that runs has ended
 # From the child:
 READY = "ready"
+BEGUN = "begun"  # it has taken the job
 BROKEN = "broken"  # error: it can't start
 ENDED = "ended"  # the fields of the outcome, or None
 
@@ -64,6 +65,7 @@ class ChildLife:
         _leave(0)
 
     def _perform(self, claimed: Claimed, attempt: Attempt) -> None:
+        self._send([BEGUN])
         outcome = self._executor.perform(claimed, attempt)
         with self._lock:
             self._attempt = None

@@ -11,6 +11,7 @@ import logging
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum
 from queue import SimpleQueue
 from typing import Any
 
@@ -35,7 +36,18 @@ _GOODBYE_WITHIN = 10.0  # for on_shutdown functions
 
 
 class _Died(Exception):
-    pass
+    """The child has died, after it had taken the job; or before: then another can run it."""
+
+    def __init__(self, begun: bool) -> None:
+        self.begun = begun
+
+
+class _End(Enum):
+    """How a child has dealt with a job."""
+
+    LIVES = "the job has ended, the child lives"
+    DIED = "both have ended"
+    NOT_BEGUN = "the child died before it had taken the job"
 
 
 class ProcessPool:
@@ -82,13 +94,13 @@ class ProcessPool:
             self._work.put(run)
 
     def interrupt(self, run: Run) -> None:
-        """Cancelled: the handler is told, and has a grace to end politely, then its process gets SIGTERM
-        (in which GiveUp is raised), then SIGKILL. Out of time: SIGTERM at once."""
+        """The handler is told, and has a grace to end politely; then its process gets SIGTERM (GiveUp is
+        raised in the handler), then SIGKILL. Out of time: SIGTERM at once."""
         with self._lock:
             child: Child | None = run.slot
         if child is None:
             return  # its slot sees run.why before it begins
-        if run.why is Why.UNWANTED:
+        if run.why is not Why.TIMEOUT:
             self._say(child, run, messages.TELL)
             self._alarms.after(_GRACE, lambda: self._stop(child, run))
         else:
@@ -136,52 +148,59 @@ class ProcessPool:
             run = self._work.get()
             if run is None:
                 break
-            if child.dead.is_set() and (child := self._new_child()) is None:
-                self._on_end(run, None)  # given back when the worker leaves
-                return
-            child = self._perform(child, run)
+            while (end := self._performed(child, run)) is _End.NOT_BEGUN:
+                child = self._new_child()
+                if child is None:
+                    self._on_end(run, None)  # given back when the worker leaves
+                    return
+            if end is _End.DIED:
+                child = None
         self._say_goodbye(child)
 
     def _is_idle(self) -> None:
         with self._lock:
             self._idle += 1
 
-    def _perform(self, child: Child, run: Run) -> Child | None:
-        """None when the child has died."""
+    def _performed(self, child: Child, run: Run) -> _End:
         outcome: Outcome | None = None
-        alive: Child | None = child
+        end = _End.LIVES
         with self._lock:
             run.slot = child
-        if run.why is not None:  # interrupted before it had begun
+            wanted = run.why is None  # else it was interrupted before it had begun
+        try:
+            if wanted:
+                outcome = self._talk(child, run)
+        except _Died as died:
+            child.link.close()
+            end = _End.DIED
+            if run.why is None:
+                if not died.begun:
+                    return _End.NOT_BEGUN
+                message = f"its process {child.how_it_ended()}"
+                outcome = self._executor.verdicts.failed(run.claimed, message)
+        else:
+            self._is_idle()
+        finally:
             with self._lock:
                 run.slot = None
-        else:
-            try:
-                outcome = self._performed(child, run)
-            except _Died:
-                alive = None
-                child.link.close()
-                if run.why is None:
-                    message = f"its process {child.how_it_ended()}"
-                    outcome = self._executor.verdicts.failed(run.claimed, message)
-        if alive is not None:
-            self._is_idle()
         self._on_end(run, outcome)
-        return alive
+        return end
 
-    def _performed(self, child: Child, run: Run) -> Outcome | None:
-        claimed = run.claimed
+    def _talk(self, child: Child, run: Run) -> Outcome | None:
+        claimed, begun = run.claimed, False
         try:
             child.send([messages.JOB, claimed.job_id, claimed.token, claimed.fields])
             message = frames.receive(child.link)
+            if message is not None:
+                begun = True
+                message = frames.receive(child.link)
         except OSError:
             message = None
         if message is None:
             self._await_death(child)
+            raise _Died(begun)
         with self._lock:
             run.slot = None
-        if message is None:
-            raise _Died
         fields = message[1]
         return None if fields is None else Outcome(*fields)
 
@@ -208,7 +227,7 @@ class ProcessPool:
         return None
 
     def _say_goodbye(self, child: Child | None) -> None:
-        if child is None or child.dead.is_set():
+        if child is None or child.dead.is_set() or self.failure is not None:
             return
         with contextlib.suppress(OSError):
             child.send([messages.QUIT])

@@ -30,11 +30,20 @@ def config_arguments(config: JobConfig) -> list[str]:
     return ["--config", json.dumps(fields)]
 
 
-def start_worker(queue: RedisJobQueue, **options: Any) -> subprocess.Popen[str]:
+def start_worker(
+    queue: RedisJobQueue, *, start_new_session: bool = False, **options: Any
+) -> subprocess.Popen[str]:
     """A worker process with the handlers below; options are JobWorker's, and max_jobs."""
     command = [sys.executable, "-m", "tests.support.processes", *config_arguments(queue.config)]
     command += ["--options", json.dumps({"poll_interval": 0.1, "retry_delay": 0.01, **options})]
-    return subprocess.Popen(command, cwd=_ROOT, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        command,
+        cwd=_ROOT,
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=start_new_session,
+    )
 
 
 class Handlers:

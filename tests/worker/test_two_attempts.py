@@ -12,9 +12,14 @@ from tests.support.wait import until
 
 
 def _take_back(queue, job_id):
-    """As if its lease had passed."""
-    queue.transport.command("ZADD", queue.tag + "leases", 1, job_id)
-    queue.transport.run(scripts.recover(queue.tag, limit=10))
+    """As if its lease had passed. The worker's heartbeat may renew it between the two calls."""
+
+    def taken_back():
+        queue.transport.command("ZADD", queue.tag + "leases", "XX", 1, job_id)
+        queue.transport.run(scripts.recover(queue.tag, limit=10))
+        return queue.transport.command("HEXISTS", f"{queue.tag}job:{job_id}", "losses")
+
+    until(taken_back)
 
 
 def test_the_end_of_the_old_attempt_leaves_the_new_ones_lease_alone(queue, clock):
