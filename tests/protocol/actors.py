@@ -43,6 +43,7 @@ class Bounds:
     together: bool = False  # the producer submits both jobs in one call
     inside: tuple[str, ...] = ()  # scripts by which handlers report themselves, before they return
     late_heartbeats: bool = False  # heartbeats may be held back, too
+    supervised: bool = False  # somebody sees a worker die, and says so, now, later or never
     same_name: bool = False  # a worker that died comes back under its name
     operator: tuple[str, ...] = ()  # scripts that an operator calls on the first job, in order
     terms: Terms = field(default_factory=Terms)
@@ -199,7 +200,8 @@ def _alone(
         stopped = state._replace(left=left._replace(stops=left.stops - 1))
         yield Move(worker.name, None, "stops", lambda c, _: become(worker._replace(phase=LEAVING), stopped))
     if left.crashes and worker.phase != NEW:
-        crashed = state._replace(left=left._replace(crashes=left.crashes - 1))
+        said = (Asked("lose", worker.name),) if bounds.supervised else ()
+        crashed = state._replace(left=left._replace(crashes=left.crashes - 1), late=(*state.late, *said))
         heir = Worker(worker.name if bounds.same_name else worker.name + "'", NEW)
         yield Move(worker.name, None, "dies", lambda c, _: become(heir, crashed))
 

@@ -158,6 +158,10 @@ def _leave(tag: str, worker: str, _: Terms) -> Command:
     return scripts.leave(tag, worker=worker), _nothing
 
 
+def _lose(tag: str, worker: str, _: Terms) -> Command:
+    return scripts.lose(tag, worker=worker, why="it was killed"), _nothing
+
+
 def _tend(tag: str, _: str, __: Terms) -> Command:
     return scripts.tend(tag, limit=PLENTY), _nothing
 
@@ -198,6 +202,7 @@ _BUILD: dict[str, Callable[..., Command]] = {
     "heartbeat": _heartbeat,
     "release": _release,
     "leave": _leave,
+    "lose": _lose,
     "tend": _tend,
     "complete": _complete,
     "fail": _fail,

@@ -19,7 +19,7 @@ _ACCEPTED = {"completed", "failed", "retrying", "updated"}
 ENDS = {"completed", "failed", "retrying", "cancelled", "pending"}  # the words for "done, by this call"
 _OPERATORS = {"complete", "fail", "cancel", "retry"}  # may take a job from whoever holds it
 _MOVES = {name: moves_of(name) for name in (
-    "submit", "submit_one", "park", "adopt", "turn", "heartbeat", "release", "leave", "tend",
+    "submit", "submit_one", "park", "adopt", "turn", "heartbeat", "release", "leave", "lose", "tend",
     "complete", "fail", "progress", "cancel", "retry", "move",
 )}  # fmt: skip
 
@@ -88,7 +88,7 @@ def _attempt(asked: Asked, was: JobView, is_: JobView) -> str | None:
         return f"{asked.worker} started it in the hands of {is_.worker}"
     if is_.status == "processing" and not begins and is_.worker != was.worker:
         return f"{was.worker}'s attempt became {is_.worker}'s"
-    runs = was.status == "processing" and was.is_leased and asked.script not in ("cancel", "leave")
+    runs = was.status == "processing" and was.is_leased and asked.script not in ("cancel", "leave", "lose")
     if runs and _ends_or_begins(was, is_) and not _names(asked, was.token):
         return f"{asked.script} ended attempt {was.token}, which it did not name, before its lease passed"
     return None
@@ -165,7 +165,7 @@ def _reply(asked: Asked, given: Given, after: View) -> str | None:
     """What the caller may rely on from now on."""
     checks = {
         "submit": _kept, "submit_one": _kept, "park": _told, "adopt": _told, "heartbeat": _renewed,
-        "leave": _left, "release": _released,
+        "leave": _left, "lose": _left, "release": _released,
     }  # fmt: skip
     check = checks.get(asked.script)
     return check(asked, given, after) if check else None

@@ -27,6 +27,10 @@ _EXPIRY = Bounds(Left(times=2), want=(1, 1), together=True, terms=Terms(ttl=15, 
 QUICK = [
     _x("a worker dies at any step", Bounds(Left(crashes=1))),
     _x("and comes back under its name", Bounds(Left(crashes=1, times=1), same_name=True)),
+    _x(
+        "somebody says which worker died",
+        Bounds(Left(crashes=1), together=True, supervised=True),
+    ),
     _x("a call of each kind gets no reply", Bounds(Left(losses=1)), "already"),
     _x("leases pass", Bounds(Left(times=2), want=(1, 1)), "stale"),
     _x("workers stop, and give back", Bounds(Left(stops=1, releases=1))),
@@ -73,6 +77,11 @@ LONG = [
         "heartbeats are late",
         Bounds(Left(losses=1, times=1, stops=1), want=(1, 1), together=True, late_heartbeats=True),
         "already",
+    ),
+    _x(
+        "somebody says which worker died, sooner or later",
+        Bounds(Left(crashes=1, times=2), want=(2, 2), together=True, supervised=True),
+        "stale",
     ),
     _x("both workers die, and leases pass", Bounds(Left(crashes=2, times=2), together=True), "stale"),
     _x(
