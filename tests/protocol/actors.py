@@ -1,8 +1,8 @@
-"""Who acts, what each knows of itself, and what it may do next: the producer, the workers, the tender,
-an operator, time, and the network, which may hold a call back until its sender has given it up.
+"""Who acts, and what each may do next: the producer, the workers, the tender, an operator, time, and the
+network, which may hold a call back until its sender has given it up.
 
-A worker does what worker/loop.py and worker/claimer.py do. What it does by itself (run a handler, read
-a reply) takes no step: it makes no difference to others before the next call does.
+What an actor does by itself (run a handler, read a reply) takes no step: it makes no difference to others
+before its next call does.
 """
 
 from __future__ import annotations
@@ -11,27 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.protocol.calls import JOBS, Asked, Attempt, Ended, Given, Terms
+from tests.protocol import crews, workers
+from tests.protocol.calls import JOBS, Asked, Given, Terms
 from tests.protocol.contents import View
-
-# What a worker is about to do.
-NEW = "new"  # say that it lives
-IDLE = "idle"  # run what it holds, or look for work
-PARKED = "parked"  # wait in BLMOVE on its inbox
-WOKEN = "woken"  # take over what BLMOVE brought
-LEAVING = "leaving"  # give everything back
-GONE = "gone"
-
-
-class Left(NamedTuple):
-    """How often each of these may still happen."""
-
-    crashes: int = 0
-    losses: int = 0  # calls without a reply
-    times: int = 0  # times that terms.step_ms pass
-    stops: int = 0
-    releases: int = 0
-    failures: int = 0  # of handlers
+from tests.protocol.workers import GONE, IDLE, LEAVING, NEW, PARKED, Left, Worker
 
 
 @dataclass(frozen=True)
@@ -40,6 +23,7 @@ class Bounds:
 
     left: Left
     want: tuple[int, int] = (2, 1)  # how many jobs each worker claims at once
+    slots: tuple[int, int] = (1, 1)  # how many it runs at once; when several, it claims for those
     together: bool = False  # the producer submits both jobs in one call
     inside: tuple[str, ...] = ()  # scripts by which handlers report themselves, before they return
     late_heartbeats: bool = False  # heartbeats may be held back, too
@@ -47,13 +31,6 @@ class Bounds:
     same_name: bool = False  # a worker that died comes back under its name
     operator: tuple[str, ...] = ()  # scripts that an operator calls on the first job, in order
     terms: Terms = field(default_factory=Terms)
-
-
-class Worker(NamedTuple):
-    name: str
-    phase: str
-    hands: tuple[Attempt, ...] = ()  # claimed; the first may be running
-    kept: tuple[Ended, ...] = ()  # reported, without an answer
 
 
 class State(NamedTuple):
@@ -88,7 +65,7 @@ def first_state(bounds: Bounds, content: int) -> State:
     return State(
         content,
         tuple(Asked(script, what=ids) for ids in jobs),
-        tuple(Worker(name, IDLE) for name in WORKERS),
+        tuple(Worker(name, IDLE, slots=slots) for name, slots in zip(WORKERS, bounds.slots)),
         tuple(_operation(s, n) for n, s in enumerate(bounds.operator)),
         (),
         bounds.left,
@@ -168,7 +145,16 @@ def _worker(state: State, at: int, view: View, bounds: Bounds) -> Iterator[Move]
     def become(new: Worker, of: State = state) -> State:
         return of._replace(workers=(*of.workers[:at], new, *of.workers[at + 1 :]))
 
-    for asked, left in _calls(worker, state.left, bounds.want[at], bounds.inside, view):
+    several = worker.slots > 1
+    answered, unanswered = (
+        (crews if several else workers).answered,
+        (crews if several else workers).unanswered,
+    )
+    if several:
+        calls = crews.calls(worker, state.left, view)
+    else:
+        calls = workers.calls(worker, state.left, bounds.want[at], bounds.inside, view)
+    for asked, left in calls:
         yield Move(
             worker.name,
             asked,
@@ -202,84 +188,5 @@ def _alone(
     if left.crashes and worker.phase != NEW:
         said = (Asked("lose", worker.name),) if bounds.supervised else ()
         crashed = state._replace(left=left._replace(crashes=left.crashes - 1), late=(*state.late, *said))
-        heir = Worker(worker.name if bounds.same_name else worker.name + "'", NEW)
+        heir = Worker(worker.name if bounds.same_name else worker.name + "'", NEW, slots=worker.slots)
         yield Move(worker.name, None, "dies", lambda c, _: become(heir, crashed))
-
-
-def _calls(
-    worker: Worker, left: Left, want: int, inside: tuple[str, ...], view: View
-) -> Iterator[tuple[Asked, Left]]:
-    """The calls that it may make now, and what is left of the bounds after each."""
-    name, phase = worker.name, worker.phase
-    yield Asked("heartbeat", name, (worker.hands,)), left  # from a thread of its own
-    if phase == PARKED:
-        if left.losses or name in view.inboxes:
-            yield Asked("move", name), left
-    elif phase == WOKEN:
-        yield Asked("adopt", name), left
-    elif phase == LEAVING:
-        yield Asked("leave", name), left
-    elif phase == IDLE:
-        if worker.kept:
-            for count in range(len(worker.hands) + 1):
-                yield _turn(worker, count, 0), left
-        elif not worker.hands:
-            yield Asked("park", name, (want,)), left
-        else:
-            yield from _work(worker, left, want, inside)
-
-
-def _work(worker: Worker, left: Left, want: int, inside: tuple[str, ...]) -> Iterator[tuple[Asked, Left]]:
-    hands = worker.hands
-    yield _turn(worker, 1, 0), left
-    yield _turn(worker, len(hands), want), left
-    if len(hands) > 1:
-        yield _turn(worker, 1, want), left
-        if left.releases:
-            asked = Asked("release", worker.name, (hands[1:],))
-            yield asked, left._replace(releases=left.releases - 1)
-    if left.failures:
-        fewer = left._replace(failures=left.failures - 1)
-        for ending in ("failed", "failed, later again"):
-            yield _turn(worker, 1, want, ending), fewer
-    for script in inside:
-        yield Asked(script, worker.name, (*hands[0], hands[0][1])), left
-
-
-def _turn(worker: Worker, count: int, want: int, ending: str = "completed") -> Asked:
-    ended = tuple((job_id, token, ending) for job_id, token in worker.hands[:count])
-    return Asked("turn", worker.name, (worker.kept + ended, want))
-
-
-def answered(worker: Worker, asked: Asked, given: Given) -> Worker:
-    """The worker after a call's reply."""
-    script = asked.script
-    if script == "heartbeat":
-        return worker._replace(phase=IDLE) if worker.phase == NEW else worker
-    if script == "move":
-        return worker._replace(phase=WOKEN)
-    if script == "leave":
-        return Worker(worker.name, GONE)
-    if script in ("complete", "fail", "progress"):
-        return worker  # the handler returns later, and its outcome is reported as every other
-    if script == "release":
-        return worker._replace(hands=worker.hands[:1])
-    if script == "park" and not given.jobs:
-        return worker._replace(phase=PARKED if given.wait else IDLE)
-    return worker._replace(phase=IDLE, hands=_unreported(worker, asked) + given.jobs, kept=())
-
-
-def unanswered(worker: Worker, asked: Asked) -> Worker:
-    """The worker after a call that it has given up. Most are simply made again."""
-    if asked.script == "turn":  # reported again, and nothing claimed before that
-        return worker._replace(hands=_unreported(worker, asked), kept=asked.what[0])
-    if asked.script == "move":
-        return worker._replace(phase=IDLE)
-    return worker
-
-
-def _unreported(worker: Worker, asked: Asked) -> tuple[Attempt, ...]:
-    if asked.script != "turn":
-        return worker.hands
-    reported = {(job_id, token) for job_id, token, _ in asked.what[0]}
-    return tuple(attempt for attempt in worker.hands if attempt not in reported)

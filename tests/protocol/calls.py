@@ -49,6 +49,7 @@ class Given(NamedTuple):
     jobs: tuple[Attempt, ...] = ()
     words: tuple[str, ...] = ()  # one for each outcome
     wait: bool = True  # park: whether to wait on the inbox
+    moved: str = ""  # move: which job
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,12 @@ def command(tag: str, asked: Asked, terms: Terms) -> Command:
     script, worker, what = asked
     if script == "move":
         inbox, hands = keys.inbox(tag, worker), keys.processing(tag, worker)
-        return ("LMOVE", inbox, hands, "LEFT", "RIGHT"), _nothing
+        return ("LMOVE", inbox, hands, "LEFT", "RIGHT"), _moved
     return _BUILD[script](tag, worker, terms, *what)
+
+
+def _moved(reply: Any) -> Given:
+    return Given(moved=reply.decode() if reply else "")
 
 
 def _nothing(_: Any) -> Given:
@@ -115,16 +120,16 @@ def _submit(tag: str, _: str, terms: Terms, *job_ids: str) -> Command:
     return scripts.submit(tag, jobs=[_new(job_id, terms) for job_id in job_ids]), _nothing
 
 
-def _park(tag: str, worker: str, _: Terms, want: int) -> Command:
+def _park(tag: str, worker: str, _: Terms, want: int, known: tuple[str, ...] = (), slots: int = 1) -> Command:
     call = scripts.park(
         tag, worker=worker, lease_ms=LEASE_MS, park_ms=PARK_MS.get(worker, SHORT_PARK_MS), want=want,
-        tend_limit=PLENTY, types=[TYPE], known=[],
+        slots=slots, tend_limit=PLENTY, types=[TYPE], known=known,
     )  # fmt: skip
     return call, lambda parked: Given(_jobs(parked.jobs), wait=parked.wait_ms != 0)
 
 
-def _adopt(tag: str, worker: str, _: Terms) -> Command:
-    call = scripts.adopt(tag, worker=worker, lease_ms=LEASE_MS, known=[])
+def _adopt(tag: str, worker: str, _: Terms, known: tuple[str, ...] = ()) -> Command:
+    call = scripts.adopt(tag, worker=worker, lease_ms=LEASE_MS, known=known)
     return call, lambda claimed: Given(_jobs(claimed))
 
 
@@ -136,9 +141,13 @@ def outcome(ended: Ended, terms: Terms) -> Outcome:
     return Outcome(job_id, token, "failed", "broken", "", delay_ms, terms.max_retries)
 
 
-def _turn(tag: str, worker: str, terms: Terms, ended: tuple[Ended, ...], want: int) -> Command:
+def _turn(
+    tag: str, worker: str, terms: Terms, ended: tuple[Ended, ...], want: int, slots: int = 1
+) -> Command:
     outcomes = [outcome(each, terms) for each in ended]
-    call = scripts.turn(tag, worker=worker, lease_ms=LEASE_MS, want=want, types=[TYPE], outcomes=outcomes)
+    call = scripts.turn(
+        tag, worker=worker, lease_ms=LEASE_MS, want=want, slots=slots, types=[TYPE], outcomes=outcomes
+    )
     return call, lambda turned: Given(_jobs(turned.jobs), tuple(e.value for e in turned.endings))
 
 

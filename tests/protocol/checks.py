@@ -36,7 +36,9 @@ def of_a_step(asked: Asked, given: Given, before: View, after: View, terms: Term
             problem = problem or _of_one_job(asked, was, is_, terms)
         if problem:
             return f"{job_id}: {problem}"
-    return _claimed_alone(before, after) or _fencing(asked, given, before) or _reply(asked, given, after)
+    return (
+        _claimed_alone(asked, before, after) or _fencing(asked, given, before) or _reply(asked, given, after)
+    )
 
 
 def _change(asked: Asked, was: JobView | None, is_: JobView | None) -> str | None:
@@ -65,12 +67,14 @@ def _of_one_job(asked: Asked, was: JobView, is_: JobView, terms: Terms) -> str |
     return _attempt(asked, was, is_) or _count(asked, was, is_, terms)
 
 
-def _claimed_alone(before: View, after: View) -> str | None:
+def _claimed_alone(asked: Asked, before: View, after: View) -> str | None:
     """A job that may have killed a worker isn't claimed with others, nor by a worker that holds some."""
+    slots = asked.what[2] if asked.script in ("park", "turn") and len(asked.what) > 2 else 1
     for job_id, is_ in after.jobs.items():
         was = before.jobs.get(job_id)
         begins = is_.status == "processing" and was is not None and _ends_or_begins(was, is_)
-        if not (begins and is_.is_alone) or (was and was.worker == is_.worker):
+        is_alone = is_.losses > 1 if slots > 1 else is_.losses or is_.is_last
+        if not (begins and is_alone) or (was and was.worker == is_.worker):
             continue  # what stands in a worker's own lists is the worker's
         if others := [
             k for k, j in after.jobs.items() if k != job_id and j.is_live and j.worker == is_.worker
@@ -178,14 +182,22 @@ def _kept(asked: Asked, _: Given, after: View) -> str | None:
 
 def _told(asked: Asked, given: Given, after: View) -> str | None:
     """A worker that asks what it holds is told all of it; one that waits holds nothing."""
-    told = dict(given.jobs)
+    told, known = dict(given.jobs), _known(asked)
     for job_id, job in after.jobs.items():
         mine = job.is_live and job.worker == asked.worker
+        if job_id not in told and mine and job_id in known:
+            continue
         if mine != (job_id in told) or (mine and told[job_id] != job.token):
             return f"{job_id}: {asked.script} told {asked.worker} {told}, and it is {job}"
     if asked.script == "park" and (asked.worker in after.parked) != (given.wait and not told):
         return f"{asked.worker} was told to {'wait' if given.wait else 'go on'}, parked: {after.parked}"
     return None
+
+
+def _known(asked: Asked) -> tuple[str, ...]:
+    """Ids that a worker with several slots need not be told of."""
+    at = 0 if asked.script == "adopt" else 1
+    return asked.what[at] if len(asked.what) > at else ()
 
 
 def _renewed(asked: Asked, _: Given, after: View) -> str | None:

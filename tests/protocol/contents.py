@@ -140,7 +140,8 @@ class JobView(NamedTuple):
     is_over: bool  # its ttl has passed
     retries: int  # attempts that failed or were lost
     returned: int  # attempts that were given back
-    is_alone: bool  # to be claimed by a worker that holds nothing else
+    losses: int  # of the workers that ran it
+    is_last: bool  # it must not be tried again
     record: int  # a hash of all of it
 
     def __str__(self) -> str:
@@ -206,7 +207,8 @@ class Parsed:
                 _is_over(record),
                 int(record.get("retries", 0)),
                 int(record.get("returned", 0)),
-                "losses" in record or record.get("max_retries") == "0",
+                int(record.get("losses", 0)),
+                record.get("max_retries") == "0",
                 hash(tuple(record.items())),
             )
             for job_id, record in self.records.items()

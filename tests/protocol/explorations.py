@@ -32,7 +32,7 @@ QUICK = [
         Bounds(Left(crashes=1), together=True, supervised=True),
     ),
     _x("a call of each kind gets no reply", Bounds(Left(losses=1)), "already"),
-    _x("leases pass", Bounds(Left(times=2), want=(1, 1)), "stale"),
+    _x("leases pass", Bounds(Left(times=2), want=(1, 1), together=True), "stale"),
     _x("workers stop, and give back", Bounds(Left(stops=1, releases=1))),
     _x("handlers fail", Bounds(Left(failures=2)), "retrying"),
     _x(
@@ -57,6 +57,11 @@ QUICK = [
         Bounds(Left(failures=1, stops=1), together=True, terms=Terms(companies=("acme", "bolt"))),
         "retrying",
     ),
+    _x(
+        "a worker runs two jobs at once",
+        Bounds(Left(times=1), slots=(2, 1), together=True, terms=Terms(step_ms=_LEASE_STEP_MS)),
+        "stale",
+    ),
     _x("a job waits for its time", Bounds(Left(times=1, stops=1), terms=Terms(delay=3))),
     _x("somebody cancels", Bounds(Left(), operator=("cancel", "retry")), "cancelled pending stale"),
     _x("somebody completes", Bounds(Left(), operator=("complete", "retry")), "stale finished"),
@@ -77,6 +82,16 @@ LONG = [
         "heartbeats are late",
         Bounds(Left(losses=1, times=1, stops=1), want=(1, 1), together=True, late_heartbeats=True),
         "already",
+    ),
+    _x(
+        "workers that run two jobs at once get no replies",
+        Bounds(Left(losses=1, times=2), slots=(2, 1), want=(2, 1), together=True),
+        "already stale",
+    ),
+    _x(
+        "workers that run two jobs at once die",
+        Bounds(Left(crashes=1, times=2), slots=(2, 2), together=True),
+        "stale",
     ),
     _x(
         "somebody says which worker died, sooner or later",
