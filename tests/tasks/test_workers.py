@@ -49,7 +49,7 @@ def _app(queue) -> JobApp:
     return jobs
 
 
-@pytest.mark.parametrize("executor", ["thread"])
+@pytest.mark.parametrize("executor", ["thread", "process", "asyncio"])
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_sync_and_async_tasks_run_in_every_executor(queue, executor, concurrency):
     jobs = _app(queue)
@@ -131,7 +131,7 @@ def test_a_tasks_timeout_holds_whoever_submits_it(queue, jobs, run):
 
     ids = [slow.submit(), queue.submit_job("slow", max_retries=0), slow.options(timeout=0.1).submit()]
     start = time.monotonic()
-    jobs.worker(poll_interval=0.1, concurrency=3).start(max_jobs=3)
+    jobs.worker(executor="asyncio", poll_interval=0.1).start(max_jobs=3)
     assert time.monotonic() - start < 20
     assert [queue.get_job(i).error for i in ids] == [
         "timed out after 0.2 s", "timed out after 0.2 s", "timed out after 0.1 s",
@@ -146,6 +146,6 @@ def test_rules_go_around_async_tasks_too(queue, jobs):
         raise ValueError("hopeless")
 
     job_id = broken.submit()
-    jobs.worker(concurrency=2, poll_interval=0.1).start(max_jobs=1)
+    jobs.worker(executor="asyncio", concurrency=2, poll_interval=0.1).start(max_jobs=1)
     job = queue.get_job(job_id)
     assert (job.status, job.attempt, job.error) == (JobStatus.FAILED, 1, "ValueError: hopeless")
