@@ -13,13 +13,14 @@ from ..default import get_job_queue
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..handlers import JobHandler
 from ..middleware import Layer, Middleware, with_middleware
-from ..worker import JobWorker
 from .context import JobContext, State
 from .handler import handler_of
 from .task import SubmitOptions, Task, TaskDefaults
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from ..worker import JobWorker
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -202,6 +203,8 @@ class JobApp:
     def worker(self, **options: Any) -> JobWorker:
         """A JobWorker that serves all tasks. options: JobWorker's; `job_queue` is the application's by
         default."""
+        from ..worker import JobWorker  # producers don't need it
+
         options.setdefault("job_queue", self.queue)
         worker = JobWorker(**options)
         self.register_on(worker)

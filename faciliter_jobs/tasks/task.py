@@ -103,6 +103,12 @@ class Task(Generic[P, C, R]):
             job_type=self.name, input_data=input_data, **cast(Any, self._options)
         )
 
+    async def submit_async(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """`submit`, without holding up the event loop."""
+        import asyncio
+
+        return await asyncio.to_thread(self.submit, *args, **kwargs)
+
     def spec(self, *args: P.args, **kwargs: P.kwargs) -> JobSpec:
         """The job, checked but not submitted: for `submit_many`, or `submit_jobs` with jobs of other
         tasks."""
