@@ -38,6 +38,7 @@ class Claimer:
         self._lease_ms = lease_ms
         self._poll_interval = poll_interval
         self._slots = slots
+        self._rotates = False
         self._tended_at = 0.0
         self._inbox: Any = None  # redis-py's connection; its methods are untyped
         self._wake_read, self._wake_write = os.pipe()
@@ -71,7 +72,7 @@ class Claimer:
             lease_ms=self._lease_ms,
             want=want,
             slots=self._slots,
-            types=self._rotated_types(),
+            types=self._rotated_types() if want else [],
             outcomes=outcomes,
         )
 
@@ -135,9 +136,15 @@ class Claimer:
 
     def _rotated_types(self) -> list[str]:
         """Another type first each time, so that none waits for the others to be empty."""
-        if len(self._types) > 1:
+        if self._rotates and len(self._types) > 1:
             self._types.append(self._types.pop(0))
+        self._rotates = True
         return self._types
+
+    def ask_again(self) -> None:
+        """The last turn brought nothing: the next one begins with the same type. It may have a job that
+        runs alone, which others would get in front of for ever."""
+        self._rotates = False
 
     def _wait_on_inbox(self, seconds: float) -> str | None:
         """BLMOVE from the inbox to the processing list; the job's id when one came.

@@ -59,6 +59,8 @@ class Loop:
         # The turn that has been sent and not read: its outcomes and its reply to come.
         self._sent: tuple[list[Outcome], Pending[Turned]] | None = None
         self._sent_for = 0  # how many jobs it may bring
+        # Nothing more is claimed before the hands are empty: what waits may be a job that runs alone.
+        self._emptying = False
         # Held while outcomes or jobs are in a call that the loop or the steward makes: whoever parks
         # must not find them in the worker's own lists and take them for jobs of a lost reply.
         self._talk_lock = threading.RLock()
@@ -177,6 +179,8 @@ class Loop:
 
     def _want(self, coming: int = 0) -> int:
         """How many jobs to claim now, when so many are in a reply that hasn't been taken apart."""
+        if self._emptying and (self._hands or coming):
+            return 0
         room = self._pace.room()
         # Half of it at a time: one half is run while the other is fetched.
         want = min((room + 1) // 2, room - len(self._hands) - coming)
@@ -202,6 +206,7 @@ class Loop:
             raise
         else:
             self._sent_for = want
+            self._emptying = False
             self._pace.claimed(want)
 
     def _get_more(self) -> None:
@@ -241,6 +246,7 @@ class Loop:
             if self._sent is None:
                 return
             (outcomes, pending), self._sent = self._sent, None
+            wanted = self._sent_for
             try:
                 pending.wait()
             except BaseException:
@@ -249,6 +255,9 @@ class Loop:
             if and_send_the_next and self._hands.has_outcomes and self._sent_for >= _QUICK:
                 self._turn_ahead(coming=self._sent_for)
             turned = pending.result()
+            if wanted > 0 and not turned.jobs:
+                self._emptying = True
+                self._claimer.ask_again()
             self._receive(turned.jobs)
             self._settle(outcomes, turned.endings)
 

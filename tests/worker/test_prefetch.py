@@ -123,3 +123,30 @@ def test_a_job_whose_report_is_on_its_way_is_not_run_again(queue, run_worker, mo
         queue.submit_jobs([{"job_type": "t", "input_data": {"n": first + n}} for n in range(10)])
         until(lambda wanted=first + 10: _completed(queue) == wanted)
     assert [n for n, count in runs.items() if count > 1] == []
+
+
+def test_a_job_that_runs_alone_does_not_wait_for_the_other_types_to_be_empty(queue, run_worker):
+    """Its worker takes nothing more until its hands are empty, and then asks for that type first."""
+    started = []
+    queue.submit_jobs([{"job_type": "tick"}] * 1500)
+    run_worker({"tick": lambda job: time.sleep(0.01), "alone": lambda job: started.append(job.job_id)})
+    until(lambda: _completed(queue) > 50)
+    for _ in range(8):
+        before = _completed(queue)
+        job_id = queue.submit_job("alone", max_retries=0)
+        until(lambda job_id=job_id: job_id in started, every=0.001)
+        assert _completed(queue) - before < 50
+
+
+def test_a_turn_that_brought_nothing_is_followed_by_one_that_begins_with_the_same_type(queue):
+    """Or a job that runs alone might find other types in front of it each time."""
+    claimer = Claimer(queue, "w", ["a", "b", "c"], 1000, 1.0)
+
+    def first_type():
+        return next(arg for arg in claimer._turn([], 1).args if arg in ("a", "b", "c"))
+
+    assert [first_type() for _ in range(4)] == ["a", "b", "c", "a"]
+    claimer._turn([], 0)  # a report asks for no type
+    claimer.ask_again()
+    assert [first_type() for _ in range(3)] == ["a", "b", "c"]
+    claimer.close()
