@@ -255,6 +255,10 @@ def translate(error: Exception, config: JobConfig, script: str | None = None) ->
         )
     if isinstance(error, redis_errors.OutOfMemoryError) or "OOM command not allowed" in text:
         return QueueFullError(f"{config.location} is at its memory limit (maxmemory): {text}")
+    if isinstance(error, redis_errors.NoScriptError):  # so it has done nothing
+        return QueueUnavailableError(
+            f"{config.location} loses its scripts as fast as they are loaded: {text}"
+        )
     if isinstance(error, _CANT_WRITE_NOW) or any(word in text for word in _CANT_WRITE_WORDS):
         return QueueUnavailableError(f"{config.location} can't write now: {text}")
     return ScriptFailedError(_with_lua_lines(text, script))
