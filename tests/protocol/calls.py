@@ -137,6 +137,8 @@ def outcome(ended: Ended, terms: Terms) -> Outcome:
     job_id, token, ending = ended
     if ending == "completed":
         return Outcome(job_id, token, ending, b"\xc0")
+    if ending == "postponed":
+        return Outcome(job_id, token, ending, "no key", retry_delay_ms=RETRY_MS)
     delay_ms = RETRY_MS if ending == "failed, later again" else 0
     return Outcome(job_id, token, "failed", "broken", "", delay_ms, terms.max_retries)
 

@@ -73,7 +73,7 @@ def _work(worker: Worker, left: Left, want: int, inside: tuple[str, ...]) -> Ite
             yield asked, left._replace(releases=left.releases - 1)
     if left.failures:
         fewer = left._replace(failures=left.failures - 1)
-        for ending in ("failed", "failed, later again"):
+        for ending in ("failed", "failed, later again", "postponed"):
             yield _turn(worker, 1, want, ending), fewer
     for script in inside:
         yield Asked(script, worker.name, (*hands[0], hands[0][1])), left
