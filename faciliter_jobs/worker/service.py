@@ -65,6 +65,7 @@ class Service:
         self._in_main_thread = threading.current_thread() is threading.main_thread()
         self._deadline_set = self._ended = False
         self.time_is_up = False
+        self.begun = False  # it serves: its hooks have run
         queue, lease_ms = worker.job_queue, round(worker.lease * 1000)
         types = [] if worker.catch_all else sorted(worker.handlers)
         policy = RetryPolicy(worker.max_retries, worker.retry_delay, worker.backoff)
@@ -109,6 +110,7 @@ class Service:
             # A server that is away now is met by the loop as any other loss of it.
             with contextlib.suppress(QueueUnavailableError):
                 self._heartbeat.beat()
+            self.begun = True
             with self._heartbeat, self._listener:
                 done = self.turning.run()
             hooks.ended(await_it)

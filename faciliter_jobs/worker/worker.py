@@ -163,12 +163,13 @@ class JobWorker:
         """How it is now; from any thread."""
         service, running = self._service, self.is_running()
         if service is None:
-            return WorkerHealth(running, 0.0, False, 0, 0, 0)
+            return WorkerHealth(running, False, 0.0, False, 0, 0, 0)
         turning = service.turning
         return WorkerHealth(
             running,
-            turning.turned_ago,
-            running and turning.faults == 0,
+            running and self._stopping.is_set(),
+            turning.turned_ago if service.begun else 0.0,
+            running and service.begun and turning.faults == 0,
             turning.active,
             turning.done,
             turning.abandoned,
