@@ -1,0 +1,164 @@
+"""A child process: `python -m faciliter_jobs.supervisor.child`, started by the supervisor.
+
+It runs one JobWorker, and has two threads beside it: one tells the supervisor that it lives, the
+other notices that the supervisor doesn't (a pipe that only it holds open: also after kill -9).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import faulthandler
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+
+from ..errors import ConfigError, InvalidArgumentError, InvalidTypeError, QueueUnavailableError
+from ..worker import JobWorker
+from . import beat
+from .target import make_name_unique, worker_of
+from .undertaker import place_of
+
+log = logging.getLogger("faciliter_jobs.supervisor")
+
+_USAGE = (InvalidArgumentError, InvalidTypeError, ConfigError)
+
+
+class Line:
+    """To the supervisor."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._lock = threading.Lock()
+
+    def tell(self, news: beat.Beat) -> None:
+        """Left out when the supervisor doesn't read (it is paused, say)."""
+        with self._lock, contextlib.suppress(OSError):
+            os.set_blocking(self._fd, False)
+            os.write(self._fd, beat.encode(news))
+
+    def fail(self, news: beat.Failure) -> None:
+        left = beat.encode(news)
+        with self._lock, contextlib.suppress(OSError):
+            os.set_blocking(self._fd, True)
+            while left:
+                left = left[os.write(self._fd, left) :]
+
+
+class Pulse(threading.Thread):
+    """Beats, and holds off the last resort against a handler that holds the interpreter: a timer
+    that needs no Python (faulthandler's) ends a child whose supervisor can't do it any more."""
+
+    def __init__(self, line: Line, hang_timeout: float) -> None:
+        super().__init__(name="pulse", daemon=True)
+        self._line = line
+        self._hang_timeout = hang_timeout
+        self.worker: JobWorker | None = None
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        while True:
+            if self._hang_timeout:
+                faulthandler.dump_traceback_later(self._hang_timeout + 2 * beat.GRACE, exit=True)
+            news = _beat_of(self.worker)
+            self._line.tell(news)
+            if self.stop.wait(beat.EVERY if news.running and news.connected else beat.EVERY_AT_FIRST):
+                faulthandler.cancel_dump_traceback_later()
+                return
+
+
+def _beat_of(worker: JobWorker | None) -> beat.Beat:
+    if worker is None:
+        return beat.Beat()
+    health = worker.health()
+    return beat.Beat(
+        running=health.running,
+        connected=health.connected,
+        active=health.active,
+        done=health.done,
+        turned_ago=health.turned_ago if health.running else None,
+        abandoned=health.abandoned_threads,
+        shutdown_timeout=worker.shutdown_timeout,
+        name=worker.name,
+        queue=place_of(worker.job_queue),
+    )
+
+
+class Orphaned(threading.Thread):
+    """Ends the child when its supervisor is gone: after its running jobs, but in bounded time."""
+
+    def __init__(self, life: int, shutdown_timeout: float) -> None:
+        super().__init__(name="orphaned", daemon=True)
+        self._life = life
+        self._shutdown_timeout = shutdown_timeout
+
+    def run(self) -> None:
+        while os.read(self._life, 1):
+            continue  # nothing is ever written
+        log.warning("the supervisor is gone: this worker stops, too")
+        wait = threading.Event().wait
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait(self._shutdown_timeout)
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait(beat.GRACE)
+        os._exit(beat.FAILED)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    told = _parse(arguments)
+    faulthandler.enable()  # SIGABRT, by which a hung child is ended, shows where it hung
+    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s [{told.slot}] %(message)s")
+    line = Line(told.line)
+    pulse = Pulse(line, told.hang_timeout)
+    pulse.start()
+    Orphaned(told.life, told.shutdown_timeout).start()
+    try:
+        return _run(told.target, json.loads(told.options), line, pulse)
+    finally:
+        pulse.stop.set()
+
+
+def _run(target: str, options: dict[str, object], line: Line, pulse: Pulse) -> int:
+    kind = "target"
+    try:
+        worker = worker_of(target, options)
+        make_name_unique(worker)
+        pulse.worker = worker
+        kind = "worker"
+        worker.start()
+    except QueueUnavailableError as error:
+        line.fail(beat.Failure("server", str(error)))
+        return beat.FAILED
+    except _USAGE as error:
+        line.fail(beat.Failure("target", str(error), usage=True))
+        return beat.FAILED
+    except BaseException as error:  # a module may do anything, sys.exit() too
+        text = traceback.format_exc()
+        line.fail(beat.Failure("target" if kind == "target" else "worker", _in_a_line(error), text))
+        return beat.FAILED
+    return 0
+
+
+def _in_a_line(error: BaseException) -> str:
+    return traceback.format_exception_only(error)[-1].strip()
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="faciliter_jobs.supervisor.child")
+    parser.add_argument("target")
+    parser.add_argument("--slot", required=True)
+    parser.add_argument("--line", type=int, required=True, help="File descriptor to tell things on.")
+    parser.add_argument("--life", type=int, required=True, help="One that ends with the supervisor.")
+    parser.add_argument("--options", default="{}", help="JobWorker's, as JSON.")
+    parser.add_argument("--shutdown-timeout", type=float, required=True)
+    parser.add_argument("--hang-timeout", type=float, required=True)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

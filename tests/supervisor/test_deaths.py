@@ -1,0 +1,167 @@
+"""Workers that die, hang or can't be started, and a supervisor that is killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+
+from faciliter_jobs import JobStatus, RedisJobQueue
+from tests.supervisor.running import ROOT, lives
+from tests.support.wait import until
+
+
+def _entered(queue, job_id):
+    return int(until(lambda: queue.get_job(job_id).progress_message or "", 30).split()[1])
+
+
+def _completed(queue, *job_ids):
+    return all(queue.get_job(job_id).status is JobStatus.COMPLETED for job_id in job_ids)
+
+
+def test_a_killed_worker_is_replaced_and_its_job_goes_on_at_once(queue, run):
+    """LESSONS 2, 14, 20: long before its lease has passed; its error says how the worker died."""
+    running = run("--processes", "2", APP_LEASE="600").ready()
+    job_id = queue.submit_job("first_run_hangs")
+    victim = _entered(queue, job_id)
+    time.sleep(0.6)  # a beat in which it says that it runs a job
+    os.kill(victim, signal.SIGKILL)
+    running.said(
+        rf"worker \d \(pid {victim}\) was killed by SIGKILL after .* s and 0 jobs, 1 running "
+        r"\(max RSS \d+ MB; not by the supervisor: perhaps out of memory\); a new one starts in 0\.\d s"
+    )
+    until(lambda: _completed(queue, job_id), 30)
+    running.ready()
+    assert victim not in running.pids() and len(running.pids()) == 2
+    assert running.health()["restarts"] == 1
+    job = queue.get_job(job_id)
+    assert job.attempt == 2 and queue.doctor() == []
+    assert re.fullmatch(
+        rf"worker lost: .*:{victim}:.* was killed by SIGKILL \(max RSS \d+ MB\) \(attempt 1\)",
+        job.metadata["last_error"],
+    )
+
+
+def test_a_job_that_kills_its_workers_ends_as_a_dead_letter_and_the_others_go_on(queue, run):
+    """LESSONS 19, 20."""
+    running = run("--processes", "2").ready()
+    bad = queue.submit_job("exit", max_retries=1)
+    good = queue.submit_jobs([{"job_type": "count", "input_data": {"n": n}} for n in range(50)])
+    until(lambda: queue.get_job(bad).status is JobStatus.FAILED and _completed(queue, *good), 30)
+    assert "ended with exit code 7" in queue.get_job(bad).error
+    assert len(re.findall(r"ended with exit code 7 after", running.log)) == 2
+    assert queue.doctor() == []
+
+
+def test_workers_end_after_their_running_job_when_their_supervisor_is_killed(queue, run):
+    running = run("--processes", "2").ready()
+    pids = running.pids()
+    ending = queue.submit_job("sleep", {"seconds": 1})
+    _entered(queue, ending)
+    running.send(signal.SIGKILL)
+    until(lambda: not any(map(lives, pids)), 30)
+    assert _completed(queue, ending)
+    assert running.log.count("the supervisor is gone") == 2
+    assert queue.stats().workers == [] and queue.doctor() == []
+
+
+def test_workers_of_a_killed_supervisor_give_back_what_outlasts_the_shutdown_timeout(queue, run):
+    running = run("--processes", "2", "--shutdown-timeout", "0.3").ready()
+    pids = running.pids()
+    job_id = queue.submit_job("sleep", {"seconds": 600})
+    _entered(queue, job_id)
+    running.send(signal.SIGKILL)
+    until(lambda: not any(map(lives, pids)), 30)
+    assert queue.get_job(job_id).status is JobStatus.PENDING and queue.get_job(job_id).retry_count == 0
+    assert queue.doctor() == []
+
+
+def test_a_worker_whose_interpreter_is_held_is_killed_where_it_stands_and_its_job_runs_again(queue, run):
+    """LESSONS 9, 21."""
+    running = run("--processes", "2", "--hang-timeout", "2").ready()
+    job_id = queue.submit_job("hold_the_interpreter")
+    running.said(r"worker \d \(pid \d+\) hangs: it has given no sign of life for \d s; it is killed")
+    running.said("Fatal Python error: Aborted")
+    running.said(r"in hold_the_interpreter")
+    running.said(r"was killed by SIGABRT")
+    until(lambda: _completed(queue, job_id), 30)
+    assert queue.get_job(job_id).result == {"attempt": 2}
+
+
+def test_a_stopped_worker_is_replaced(queue, run):
+    running = run("--processes", "2", "--hang-timeout", "1").ready()
+    victim = running.pids()[0]
+    os.kill(victim, signal.SIGSTOP)
+    running.said(rf"worker 1 \(pid {victim}\) was killed by SIGKILL .*; a new one")
+    until(lambda: running.get("/readyz")[0] == 200 and victim not in running.pids(), 30)
+
+
+def test_a_supervisor_waits_for_its_server_and_says_so_once_for_all_workers(own_server, run):
+    """LESSONS 21."""
+    own_server.kill()
+    running = run("--processes", "2", config=own_server.config)
+    running.said(r"worker \d \(pid \d+\) can't reach .*; a new one starts in")
+    assert running.get("/readyz") == (503, "0 of 2 workers are ready\n") and running.get("/livez")[0] == 200
+    until(lambda: running.health()["restarts"] >= 4, 30)
+    own_server.start()
+    running.ready()
+    assert len({line.split("]")[0] for line in re.findall(r"worker (\d) .* can't reach", running.log)}) == 1
+    queue = RedisJobQueue(own_server.config)
+    job_id = queue.submit_job("count")
+    until(lambda: _completed(queue, job_id))
+    own_server.kill()
+    until(lambda: running.get("/readyz")[0] == 503, 30)
+    own_server.start()
+    running.ready()
+    queue.close()
+
+
+# --- a target that can't be loaded ------------------------------------------------------------------
+
+
+_ONE = ("--max-jobs-per-child", "1000")  # a supervisor with one worker
+
+
+def _run_module(run, tmp_path, text, *options):
+    (tmp_path / "app_of_test.py").write_text(text)
+    return run(*options, target="app_of_test:worker", cwd=tmp_path, PYTHONPATH=str(ROOT))
+
+
+def test_a_target_that_can_not_be_imported_ends_the_supervisor_with_its_error(run, tmp_path):
+    running = _run_module(run, tmp_path, "import no_such_module", *_ONE)
+    assert running.ended() == 1
+    assert running.log.count("Traceback") == 1
+    last = running.log.splitlines()[-1]
+    assert (
+        last == "error: can't load app_of_test:worker: ModuleNotFoundError: No module named 'no_such_module'"
+    )
+
+
+def test_a_target_that_is_none_ends_the_supervisor_with_exit_code_2(run, tmp_path):
+    running = _run_module(run, tmp_path, "worker = 7", *_ONE)
+    assert running.ended() == 2
+    assert "Traceback" not in running.log
+    assert running.log.splitlines()[-1].startswith("error: app_of_test:worker: expected a JobWorker")
+
+
+def test_a_module_that_ends_its_process_ends_the_supervisor(run, tmp_path):
+    running = _run_module(run, tmp_path, "import os; os._exit(9)", *_ONE)
+    assert running.ended() == 1
+    assert (
+        running.log.splitlines()[-1]
+        == "error: can't load app_of_test:worker: its process ended with exit code 9"
+    )
+
+
+def test_broken_code_is_never_rolled_out(queue, run, tmp_path):
+    good = "from tests.supervisor.app import worker"
+    running = _run_module(run, tmp_path, good, "--processes", "2").ready()
+    before = running.pids()
+    (tmp_path / "app_of_test.py").write_text("import no_such_module")
+    running.send(signal.SIGHUP)
+    running.said(r"No module named 'no_such_module'; the workers of before go on")
+    assert running.pids() == before
+    (tmp_path / "app_of_test.py").write_text(good + "  # mended")
+    running.send(signal.SIGHUP)
+    until(lambda: len(running.pids()) == 2 and not set(running.pids()) & set(before), 30)
