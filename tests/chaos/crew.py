@@ -97,6 +97,7 @@ class Crew:
             return
         code = 1
         try:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             log = os.open(self._directory / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(log, 1)
