@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def job_server() -> Iterator[JobConfig]:
     """Where the tests' server is: TEST_REDIS_URL, else an embedded one, which the workers of xdist
     share."""
-    from faciliter_jobs.testing import test_server
+    from faciliter_jobs.testing import server_for_tests
 
-    with test_server() as config:
+    with server_for_tests() as config:
         yield config
 
 

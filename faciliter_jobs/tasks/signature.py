@@ -110,16 +110,17 @@ class Signature:
     @cached_property
     def _hints(self) -> dict[str, Any]:
         """Resolved late: a name may be defined further down in the module."""
-        annotations = {
-            name: annotation
-            for name, annotation in inspect.get_annotations(self._function).items()
-            if name == "return" or name in self._shown.parameters
-        }
-        # Without the others, whose names may be known to type checkers only.
-        bare = SimpleNamespace(__annotations__=annotations)
         known = getattr(self._function, "__globals__", {})
         try:
-            return typing.get_type_hints(bare, known, include_extras=True)
+            annotations = {
+                name: annotation
+                for name, annotation in inspect.get_annotations(self._function).items()
+                if name == "return" or name in self._shown.parameters
+            }
+            # Without the others, whose names may be known to type checkers only.
+            return typing.get_type_hints(
+                SimpleNamespace(__annotations__=annotations), known, include_extras=True
+            )
         except NameError as error:
             raise InvalidTypeError(
                 f"{self.name}: an annotation can't be resolved: {error}. Define it in the module itself"

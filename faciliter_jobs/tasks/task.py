@@ -63,6 +63,7 @@ class Task(Generic[P, C, R]):
     ) -> None:
         if not callable(function):
             raise InvalidTypeError(f"task: expected a function, got {type(function).__name__}")
+        functools.update_wrapper(self, function)  # first: it brings attributes of the function's own
         self.app = app
         self.name = validate.job_type(name, "task's name")
         self.is_async = inspect.iscoroutinefunction(function)
@@ -70,7 +71,6 @@ class Task(Generic[P, C, R]):
         self.logger = logging.getLogger(getattr(function, "__module__", None) or "faciliter_jobs.tasks")
         self._function = function
         self._options = _checked(options, name, TaskDefaults)
-        functools.update_wrapper(self, function)
         if not self.is_async:
             for parameter, dependency in self.signature.dependencies.items():
                 if dependency.is_async:

@@ -4,7 +4,7 @@ that the test sets. The fixtures are in `faciliter_jobs_pytest`."""
 from .clock import JobClock
 from .drain import run_worker_until_empty
 from .eager import EagerQueue, eager
-from .server import fresh_queue, test_server, using_queue
+from .server import fresh_queue, server_for_tests, using_queue
 
 __all__ = [
     "EagerQueue",
@@ -12,6 +12,6 @@ __all__ = [
     "eager",
     "fresh_queue",
     "run_worker_until_empty",
-    "test_server",
+    "server_for_tests",
     "using_queue",
 ]

@@ -22,7 +22,7 @@ _BATCH = 1000  # keys deleted at once
 
 
 @contextlib.contextmanager
-def test_server() -> Iterator[JobConfig]:
+def server_for_tests() -> Iterator[JobConfig]:
     """Where the tests' server is: TEST_REDIS_URL, else an embedded one that all test runs of this user
     on this machine share, keeps nothing on disk, and is stopped when the last of them ends.
 
@@ -38,9 +38,6 @@ def test_server() -> Iterator[JobConfig]:
         yield config
     finally:
         release_server(home)
-
-
-test_server.__test__ = False  # type: ignore[attr-defined]  # pytest takes the name for a test's
 
 
 def _directory() -> Path:

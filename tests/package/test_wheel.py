@@ -32,7 +32,11 @@ def _lua_files():
 def test_the_wheel_carries_every_lua_file_and_the_type_marker(dist):
     names = set(zipfile.ZipFile(next(dist.glob("*.whl"))).namelist())
     assert {f"faciliter_jobs/lua/{name}" for name in _lua_files()} <= names
-    assert {"faciliter_jobs/py.typed", "faciliter_lib/jobs/__init__.py"} <= names
+    assert {
+        "faciliter_jobs/py.typed",
+        "faciliter_lib/jobs/__init__.py",
+        "faciliter_jobs_pytest/__init__.py",
+    } <= names
 
 
 def test_the_sdist_carries_every_lua_file(dist):

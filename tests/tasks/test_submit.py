@@ -36,6 +36,13 @@ def test_a_task_keeps_the_functions_name_and_text(jobs):
     assert (task.name, task.__name__, repr(task)) == ("images.resize", "resize", "<Task images.resize>")
 
 
+def test_attributes_of_the_function_do_not_become_the_tasks_own(jobs):
+    def work() -> None: ...
+
+    work.name = "mine"  # type: ignore[attr-defined]
+    assert jobs.task(work).name == "work"
+
+
 def test_options_go_from_the_application_to_the_task_to_the_call(queue):
     jobs = JobApp(queue, company_id="acme", max_retries=1, ttl=500)
     task = jobs.task("r", max_retries=2, retry_delay=7)(resize)
