@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import ssl as ssl_module
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from . import tls
 from .encryption import parse_keys
 from .errors import ConfigError
 
@@ -76,6 +76,9 @@ class JobConfig:
         if any(c in self.host for c in "/@"):  # a URL, perhaps with a password
             raise ConfigError("host: expected a name or address; a URL goes into JOB_QUEUE_URL or from_url")
         parse_keys(self.encryption_keys)
+        tls.read(self.ssl_options)
+        if self.ssl_options and not self.ssl:
+            raise ConfigError("ssl_options: need TLS: rediss://, or ssl=True")
 
     @property
     def location(self) -> str:
@@ -92,7 +95,7 @@ class JobConfig:
         """`redis://[user[:password]@]host[:port][/db]`, `rediss://` (TLS), `unix://path?db=0`,
         `embedded://` (a server of our own, data in the default directory) or `embedded:///path`.
 
-        Query parameters: `db`, and for TLS redis-py's `ssl_*` options.
+        Query parameters: `db`, and for TLS redis-py's `ssl_*` options (docs/security.md).
         """
         return cls(**{**_fields_of_url(url, "url"), **overrides})
 
@@ -105,6 +108,7 @@ class JobConfig:
         """
         env = os.environ if env is None else env
         values, variables = _location_from_env(env)
+        _take_tls(env, values, variables)
         for field_name, name, convert in _SETTINGS:
             _take(env, name, convert, field_name, values, variables)
         try:
@@ -112,6 +116,8 @@ class JobConfig:
         except ConfigError as error:  # it names the field; here the variable is what its reader knows
             field_name, _, text = str(error).partition(":")
             variable = variables.get(field_name, field_name)
+            if field_name.startswith("ssl_"):
+                variable = variables.get(field_name, variables.get("ssl_options", field_name))
             detail = f"{field_name}:{text}" if variable.endswith("_URL") else text.strip()
             raise ConfigError(f"{variable}: {detail}") from None
 
@@ -147,11 +153,13 @@ def _number(text: str) -> float:
     return int(text) if text.strip().isdigit() else float(text)
 
 
-def _convert(name: str, text: str, convert: Callable[[str], T]) -> T:
+def _convert(name: str, text: str, convert: Callable[[str], T], *, show: bool = True) -> T:
     try:
         return convert(text)
     except ValueError:
         kind = {int: "an integer", _number: "a number", _boolean: "true or false"}.get(convert)
+        if not show:  # of a URL: where its password has a slash, a part of it would stand here
+            raise ConfigError(f"{name}: expected {kind}") from None
         raise ConfigError(f"{name}: expected {kind}, got {text!r}") from None
 
 
@@ -207,6 +215,30 @@ def _location_from_env(env: Mapping[str, str]) -> tuple[dict[str, Any], dict[str
     return values, variables
 
 
+def _take_tls(env: Mapping[str, str], values: dict[str, Any], variables: dict[str, str]) -> None:
+    """`..._SSL` turns TLS on where no URL says so; `..._SSL_<OPTION>` add to a URL's options."""
+    if "embedded" in values or "unix_socket" in values:
+        return
+    url_variable = variables.get("host", "")
+    if url_variable.endswith("_URL"):
+        stated = env.get(url_variable.replace("_URL", "_SSL"))
+        if stated and _convert(url_variable.replace("_URL", "_SSL"), stated, _boolean) != values.get(
+            "ssl", False
+        ):
+            raise ConfigError(f"{url_variable.replace('_URL', '_SSL')}: {url_variable} says otherwise")
+    else:
+        _take(env, "SSL", _boolean, "ssl", values, variables)
+    if not values.get("ssl"):
+        for option in tls.OPTIONS:
+            if env.get(name := f"JOB_QUEUE_SSL_{option.upper()}"):
+                raise ConfigError(f"{name}: needs TLS: rediss:// in the URL, or JOB_QUEUE_SSL=true")
+        return
+    options: dict[str, Any] = {}
+    for option in tls.OPTIONS:
+        _take(env, f"SSL_{option.upper()}", str, f"ssl_{option}", options, variables)
+    values["ssl_options"] = {**options, **values.get("ssl_options", {})}
+
+
 def _fields_of_url(url: str, name: str) -> dict[str, Any]:
     try:
         parts = urlsplit(url)
@@ -219,7 +251,7 @@ def _fields_of_url(url: str, name: str) -> dict[str, Any]:
     if parts.password:
         values["password"] = unquote(parts.password)
     if "db" in query:
-        values["db"] = _convert(f"{name}: db", query["db"], int)
+        values["db"] = _convert(f"{name}: db", query["db"], int, show=False)
     if parts.scheme == "embedded":
         return {**values, "embedded": unquote(parts.netloc + parts.path)}
     if parts.scheme == "unix":
@@ -228,8 +260,9 @@ def _fields_of_url(url: str, name: str) -> dict[str, Any]:
             raise ConfigError(f"{name}: unix:// needs the path of a socket")
         return {**values, "unix_socket": path}
     if parts.scheme not in ("redis", "rediss"):
-        scheme = parts.scheme or "no scheme"
-        raise ConfigError(f"{name}: expected redis://, rediss://, unix:// or embedded://, got {scheme!r}")
+        # Without `://` it may be anything, a password too.
+        scheme = repr(parts.scheme) if url.lower().startswith(f"{parts.scheme}://") else "no scheme"
+        raise ConfigError(f"{name}: expected redis://, rediss://, unix:// or embedded://, got {scheme}")
     return {**values, **_network_fields(parts, query, name)}
 
 
@@ -240,13 +273,9 @@ def _network_fields(parts: Any, query: dict[str, str], name: str) -> dict[str, A
         raise ConfigError(f"{name}: the port is not a number from 1 to 65535") from None
     values: dict[str, Any] = _given(host=parts.hostname, port=port)
     if database := parts.path.strip("/"):
-        values["db"] = _convert(f"{name}: db", database, int)
+        values["db"] = _convert(f"{name}: db", database, int, show=False)
     if parts.scheme == "rediss":
-        options = {k: v for k, v in query.items() if k.startswith("ssl_")}
-        if options.get("ssl_cert_reqs") == "none":
-            options["ssl_cert_reqs"] = ssl_module.CERT_NONE  # type: ignore[assignment]
-        if "ssl_check_hostname" in options:
-            checked = _convert(f"{name}: ssl_check_hostname", options["ssl_check_hostname"], _boolean)
-            options["ssl_check_hostname"] = checked  # type: ignore[assignment]
-        values.update(ssl=True, ssl_options=options)
+        values["ssl"] = True
+    if options := {k: v for k, v in query.items() if k.startswith("ssl_")}:
+        values["ssl_options"] = options
     return values

@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
 
+from . import tls
 from .config import JobConfig
 from .errors import (
     AccessDeniedError,
@@ -239,13 +240,12 @@ def translate(error: Exception, config: JobConfig, script: str | None = None) ->
     ):
         error = error.__cause__  # redis.asyncio hides so why a connection wasn't made
     if isinstance(error, redis_errors.TimeoutError):
-        return QueueTimeoutError(
-            f"no answer from {config.location} within {config.socket_timeout:g} s: {error}"
-        )
+        text = f"no answer from {config.location} within {config.socket_timeout:g} s: {error}"
+        return QueueTimeoutError(text + _tls_hint(error, config))
     if isinstance(error, (redis_errors.AuthenticationError, redis_errors.AuthorizationError)):
         return QueueUnavailableError(f"{config.location} refuses this client: {error}")
     if isinstance(error, redis_errors.ConnectionError):
-        return QueueUnavailableError(f"can't reach {config.location}: {error}")
+        return QueueUnavailableError(f"can't reach {config.location}: {error}" + _tls_hint(error, config))
     text = str(error)
     if isinstance(error, redis_errors.NoPermissionError) or any(words in text for words in _DENIED_IN_SCRIPT):
         return AccessDeniedError(
@@ -262,6 +262,11 @@ def translate(error: Exception, config: JobConfig, script: str | None = None) ->
     if isinstance(error, _CANT_WRITE_NOW) or any(word in text for word in _CANT_WRITE_WORDS):
         return QueueUnavailableError(f"{config.location} can't write now: {text}")
     return ScriptFailedError(_with_lua_lines(text, script))
+
+
+def _tls_hint(error: Exception, config: JobConfig) -> str:
+    hint = tls.hint(config.ssl_options, str(error)) if config.ssl else ""
+    return f" ({hint})" if hint else ""
 
 
 def _with_lua_lines(text: str, script: str | None) -> str:
@@ -290,4 +295,4 @@ def connection_options(config: JobConfig) -> dict[str, Any]:
     if config.unix_socket:
         return {**options, "path": config.unix_socket}
     options.update(host=config.host, port=config.port, socket_keepalive=True)
-    return {**options, **config.ssl_options} if config.ssl else options
+    return {**options, **tls.read(config.ssl_options)} if config.ssl else options

@@ -294,6 +294,8 @@ def test_payloads_are_packed_and_read_by_the_queue_s_codec_only():
     """A worker that packed a result by itself would store it readable."""
     package = lua_folder().parent / "faciliter_jobs"
     for file in package.rglob("*.py"):
+        if file.parent.name == "testing":
+            continue  # its eager queue keeps jobs in memory
         text = file.read_text("utf-8")
         if file.name not in ("codec.py", "validate.py"):
             assert "codec.pack(" not in text.replace("self.codec.pack(", "").replace(

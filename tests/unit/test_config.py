@@ -157,7 +157,7 @@ def test_whether_the_environment_says_where_the_server_is(env, configured):
             {
                 "host": "host",
                 "ssl": True,
-                "ssl_options": {"ssl_ca_certs": "/ca.pem", "ssl_check_hostname": False},
+                "ssl_options": {"ssl_ca_certs": "/ca.pem", "ssl_check_hostname": "false"},
             },
         ),
         ("unix:///run/redis.sock", {"unix_socket": "/run/redis.sock"}),

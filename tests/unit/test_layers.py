@@ -17,7 +17,7 @@ PACKAGE = Path(faciliter_jobs.__file__).parent
 # the outer ring (embedded, cli, testing, ...), which nothing inside imports.
 LAYERS = [
     {"errors", "job"},
-    {"encryption"},
+    {"encryption", "tls"},
     {"config", "codec", "keys", "retry", "handlers"},
     {"base_queue", "record"},
     {"context", "scripts"},
