@@ -10,17 +10,20 @@ from typing import Any
 
 from ..errors import InvalidArgumentError
 from ..handlers import JobHandler
+from ..tasks import JobApp, Task
 from ..worker import JobWorker
 
+Served = JobWorker | JobHandler | JobApp
 
-def worker_or_handler(target: str) -> JobWorker | JobHandler:
+
+def worker_or_handler(target: str) -> Served:
     """Raises InvalidArgumentError, and whatever the module itself raises."""
     found = _named(target)
-    if not isinstance(found, (JobWorker, JobHandler)) and callable(found):
+    if not isinstance(found, Served) and callable(found) and not isinstance(found, Task):
         found = _called(found, target)
-    if not isinstance(found, (JobWorker, JobHandler)):
+    if not isinstance(found, Served):
         raise InvalidArgumentError(
-            f"{target}: expected a JobWorker or a JobHandler, got {type(found).__name__}"
+            f"{target}: expected a JobApp, a JobWorker or a JobHandler, got {type(found).__name__}"
         )
     return found
 
@@ -51,7 +54,7 @@ def _called(found: Any, target: str) -> Any:
         inspect.signature(found).bind()
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(
-            f"{target}: expected a JobWorker, a JobHandler, or what returns one when called "
+            f"{target}: expected a JobApp, a JobWorker, a JobHandler, or what returns one when called "
             f"without arguments ({error})"
         ) from error
     if inspect.isabstract(found):

@@ -34,7 +34,7 @@ def worker(
         typer.Argument(
             metavar="MODULE:OBJECT",
             show_default=False,
-            help="A JobHandler or a JobWorker, or what returns one when called without arguments.",
+            help="A JobApp, a JobWorker or a JobHandler, or what returns one when called without arguments.",
         ),
     ],
     processes: Annotated[

@@ -10,6 +10,7 @@ from ..base_queue import BaseJobQueue
 from ..cli import load
 from ..default import get_job_queue
 from ..errors import InvalidArgumentError
+from ..tasks import JobApp
 from ..worker import JobWorker
 
 # What the command line may say of a JobWorker that the module made itself: how it runs here, as
@@ -20,12 +21,14 @@ _OF_THE_RUN = ("concurrency", "executor", "timeout", "shutdown_timeout")
 def worker_of(
     target: str, options: Mapping[str, Any], open_queue: Callable[[], BaseJobQueue] = get_job_queue
 ) -> JobWorker:
-    """options: JobWorker's, those that were given. open_queue: for a handler's worker; one that the
-    module has made has its own.
+    """options: JobWorker's, those that were given. open_queue: for an application's or a handler's
+    worker; one that the module has made has its own.
 
     Raises InvalidArgumentError, and whatever the module itself raises.
     """
     found = load.worker_or_handler(target)
+    if isinstance(found, JobApp):
+        return found.worker(job_queue=found.own_queue or open_queue(), **options)
     if not isinstance(found, JobWorker):
         worker = JobWorker(open_queue(), **options)
         worker.register_handler(found)

@@ -142,13 +142,19 @@ class JobApp:
     def queue(self) -> BaseJobQueue:
         """Where tasks are submitted: this application's own queue, else that of the one that includes
         it, else the default one."""
-        if self._queue is not None:
-            return self._queue
-        return get_job_queue() if self._parent is None else self._parent.queue
+        own = self.own_queue
+        return get_job_queue() if own is None else own
 
     @queue.setter
     def queue(self, queue: BaseJobQueue | None) -> None:
         self._queue = queue
+
+    @property
+    def own_queue(self) -> BaseJobQueue | None:
+        """`queue`, or None where that would be the default one."""
+        if self._queue is not None or self._parent is None:
+            return self._queue
+        return self._parent.own_queue
 
     @contextlib.contextmanager
     def using_queue(self, queue: BaseJobQueue) -> Iterator[None]:
@@ -205,7 +211,8 @@ class JobApp:
         default."""
         from ..worker import JobWorker  # producers don't need it
 
-        options.setdefault("job_queue", self.queue)
+        if options.get("job_queue") is None:
+            options["job_queue"] = self.queue
         worker = JobWorker(**options)
         self.register_on(worker)
         return worker

@@ -222,7 +222,7 @@ def test_cleanup_says_how_many_jobs_it_deleted(cli, queue):
 # --- worker ---------------------------------------------------------------------------------------
 
 _MODULE = """
-from faciliter_jobs import JobHandler, JobWorker, get_job_queue
+from faciliter_jobs import JobApp, JobHandler, JobWorker, get_job_queue
 
 class DoubleHandler(JobHandler):
     def handle(self, job):
@@ -234,6 +234,12 @@ def worker():
     return made
 
 an_instance = DoubleHandler()
+jobs = JobApp()
+
+@jobs.task
+def double(n: int) -> dict:
+    return {"n": n * 2}
+
 a_number = 7
 
 def needs_arguments(job):
@@ -251,8 +257,8 @@ def module(tmp_path, monkeypatch):
     return name
 
 
-@pytest.mark.parametrize("target", ["DoubleHandler", "an_instance", "worker"])
-def test_worker_runs_the_jobs_of_a_handler_or_of_a_worker_from_the_current_directory(
+@pytest.mark.parametrize("target", ["DoubleHandler", "an_instance", "worker", "jobs"])
+def test_worker_runs_the_jobs_of_a_handler_a_worker_or_an_application_from_the_current_directory(
     cli, queue, module, target
 ):
     job_id = queue.submit_job("double", {"n": 21})
@@ -260,7 +266,8 @@ def test_worker_runs_the_jobs_of_a_handler_or_of_a_worker_from_the_current_direc
     assert queue.get_job_result(job_id) == {"n": 42}
 
 
-def test_the_workers_options_are_those_of_job_worker(cli, queue, module):
+@pytest.mark.parametrize("target", ["DoubleHandler", "jobs"])
+def test_the_workers_options_are_those_of_job_worker(cli, queue, module, target):
     options = [
         "--name",
         "w1",
@@ -275,7 +282,7 @@ def test_the_workers_options_are_those_of_job_worker(cli, queue, module):
     ]
     job_id = queue.submit_job("double", {"n": 1})
     bad = queue.submit_job("double", {})
-    assert cli("worker", f"{module}:DoubleHandler", "--max-jobs", "2", *options).code == 0
+    assert cli("worker", f"{module}:{target}", "--max-jobs", "2", *options).code == 0
     assert queue.get_job(job_id).worker == "w1"
     assert (queue.get_job(bad).status, queue.get_job(bad).attempt) == (JobStatus.FAILED, 1)
 
@@ -288,6 +295,7 @@ def test_the_workers_options_are_those_of_job_worker(cli, queue, module):
         ("{module}:missing", "has no missing"),
         ("{module}:a_number", "got int"),
         ("{module}:needs_arguments", "without arguments"),
+        ("{module}:double", "got Task"),
         ("{module}:JobHandler", "abstract"),
     ],
 )

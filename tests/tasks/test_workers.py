@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import signal
 import threading
 import time
 
@@ -149,3 +150,22 @@ def test_rules_go_around_async_tasks_too(queue, jobs):
     jobs.worker(executor="asyncio", concurrency=2, poll_interval=0.1).start(max_jobs=1)
     job = queue.get_job(job_id)
     assert (job.status, job.attempt, job.error) == (JobStatus.FAILED, 1, "ValueError: hopeless")
+
+
+def test_a_supervisor_serves_an_application_in_many_processes(queue):
+    from tests.supervisor.running import Running
+    from tests.tasks.supervised import jobs, where
+
+    with jobs.using_queue(queue):
+        running = Running(
+            queue.config, "--processes", "2", "--executor", "asyncio", target=f"{__package__}.supervised:jobs"
+        )
+        try:
+            ids = [where.submit() for _ in range(4)]
+            until(lambda: all(queue.get_job(i).status.is_terminal for i in ids), 60)
+        finally:
+            running.send(signal.SIGTERM)
+            assert running.ended() == 0
+        for job_id in ids:
+            prepared, ran = where.result_of(job_id)
+            assert prepared == ran != os.getpid()
