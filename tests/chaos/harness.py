@@ -119,7 +119,7 @@ class Round:
             scene = self._set_up()
             self._attack(scene)
             stuck = self._come_to_rest(scene)
-            self._crew.dismiss("w", _timer(20))
+            self._crew.dismiss("w", _timer(60))
             self._judge(stuck)
         finally:
             self._crew.kill_all()
@@ -191,7 +191,7 @@ class Round:
     def _come_to_rest(self, scene: Scene) -> bool:
         """Producers stop; workers have until nothing has moved for a while. Whether jobs are left."""
         scene.end_all()
-        self._crew.dismiss("p", _timer(20))
+        self._crew.dismiss("p", _timer(60))
         queue = RedisJobQueue(self._home.config)
         last, moved_at = None, time.monotonic()
         while len(self._crew.surprises) < _TOO_MANY_SURPRISES:

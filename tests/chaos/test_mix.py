@@ -12,7 +12,7 @@ import pytest
 
 from tests.chaos.faults import FAULTS, schedule
 
-_SECONDS = 20
+_SECONDS = 12
 _SEED = int(os.environ.get("CHAOS_SEED", "4"))
 
 
