@@ -91,13 +91,17 @@ class Crew:
     def _fork(self, slot: str) -> None:
         self._generation[slot] = self._generation.get(slot, 0) + 1
         name = f"{slot}-{self._generation[slot]}"
+        # Python forgets a signal that reaches a child before it is through with forking.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
         pid = os.fork()
         if pid:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
             self._pids[slot] = pid
             return
         code = 1
         try:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             log = os.open(self._directory / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(log, 1)
