@@ -36,6 +36,11 @@ chaos: $(STAMP)
 	FJ_LONG_OUTAGE=1 $(BIN)/python -m pytest tests/chaos/test_outage.py
 	$(BIN)/python -m tests.chaos --seconds $(CHAOS_SECONDS) --seed $(SEED)
 
+# kill -9 of workers and their supervisors, with each executor.
+.PHONY: chaos-supervisor
+chaos-supervisor: $(STAMP)
+	SUPERVISOR_CHAOS_SECONDS=60 $(BIN)/python -m pytest -s tests/supervisor/test_history.py
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -60,13 +60,17 @@ class Pulse(threading.Thread):
         self._hang_timeout = hang_timeout
         self.worker: JobWorker | None = None
         self.stop = threading.Event()
+        # The process executor forks: never while this thread is in the middle of something.
+        lock = self._beating = threading.Lock()
+        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
     def run(self) -> None:
         while True:
-            if self._hang_timeout:
-                faulthandler.dump_traceback_later(self._hang_timeout + 2 * beat.GRACE, exit=True)
-            news = _beat_of(self.worker)
-            self._line.tell(news)
+            with self._beating:
+                if self._hang_timeout:
+                    faulthandler.dump_traceback_later(self._hang_timeout + 2 * beat.GRACE, exit=True)
+                news = _beat_of(self.worker)
+                self._line.tell(news)
             if self.stop.wait(beat.EVERY if news.running and news.connected else beat.EVERY_AT_FIRST):
                 faulthandler.cancel_dump_traceback_later()
                 return
