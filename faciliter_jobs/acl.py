@@ -17,12 +17,14 @@ from .config import JobConfig
 from .errors import InvalidArgumentError
 from .scripts.compose import composed, script_names
 
-# batch.lua's `send` calls the command that it is given.
-_COMMAND = re.compile(r"(?:\bredis\.p?call|\bsend)\('([A-Z]+)'")
+# batch.lua's `send` and checkup.lua's `ask` call the command that they are given.
+_COMMAND = re.compile(r"(?:\bredis\.p?call|\bsend|\bask)\('([A-Z]+)'")
 _GLOB = re.compile(r"[*?\[\]^\\]")
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,128}\Z")
 
 RUNS_SCRIPTS = ("evalsha", "script|load")
+_CHECKS = ("read/check_jobs", "read/check_members", "read/check_entries", "read/check_keys")
+_SCANS = ("scan", "sscan", "hscan")  # the doctor's
 _CONNECTS = ("hget", "hsetnx")  # the schema's version
 
 
@@ -63,13 +65,13 @@ ROLES = {
     ),
     "reader": Role(
         "looks at jobs, lists and figures, and checks the queue; changes nothing",
-        ("read/get", "read/list", "read/stats", "read/check_jobs", "read/check_members"),
-        ("hget", "hgetall", "scan"),
+        ("read/get", "read/list", "read/stats", "read/records", *_CHECKS),
+        ("hget", "hgetall", *_SCANS),
     ),
     "operator": Role(
         "may do all that can be done to a queue",
         tuple(script_names()),
-        (*_CONNECTS, "hgetall", "blmove", "subscribe", "scan"),
+        (*_CONNECTS, "hgetall", "blmove", "subscribe", *_SCANS),
     ),
 }
 

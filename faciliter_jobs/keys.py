@@ -25,5 +25,10 @@ def tell(tag: str, worker: str) -> str:
     return f"{tag}tell:{worker}"
 
 
+def named(tag: str, name: str) -> str:
+    """The key of that name, as the doctor knows it."""
+    return tag + name
+
+
 def meta(tag: str) -> str:
     return f"{tag}meta"

@@ -18,7 +18,7 @@ from . import codec, context, doctor, keys, scripts, validate
 from .config import JobConfig
 from .errors import AccessDeniedError, MissingKeyError, SchemaError
 from .job import Job, JobSpec, JobStatus
-from .record import Claimed, fields_of, job_from_fields, listed_job
+from .record import Claimed, fields_of, listed_job, read_job
 from .scripts import Call, Command, Ending, NewJob, Problem, Stats, Steps
 
 SCHEMA_VERSION = 1
@@ -100,7 +100,7 @@ class Operations:
     def read_job(self, job_id: str, record: Any) -> Job | None:
         """The job that a reply holds; None when it is empty."""
         fields = record if isinstance(record, dict) else fields_of(record)
-        return job_from_fields(job_id, fields, self.codec.cipher) if fields else None
+        return read_job(job_id, fields, self.codec.cipher) if fields else None
 
     def list_jobs(
         self, status: JobStatus | None, company_id: str | None, user_id: str | None, limit: int
@@ -131,8 +131,8 @@ class Operations:
     def stats(self, limit: int) -> Call[Stats]:
         return scripts.stats(self.tag, limit=limit)
 
-    def doctor(self) -> Steps[list[Problem]]:
-        return doctor.examine(self.tag)
+    def doctor(self, repair: bool = False) -> Steps[list[Problem]]:
+        return doctor.examine(self.tag, repair=repair)
 
     # --- progress and ends ------------------------------------------------------------------------
 

@@ -137,12 +137,14 @@ class RedisJobQueue(BaseJobQueue):
         """Counts by status, and up to `limit` waiting types and live workers."""
         return self.transport.run(self.operations.stats(limit))
 
-    def doctor(self) -> list[Problem]:
+    def doctor(self, repair: bool = False) -> list[Problem]:
         """Everything that breaks the queue's invariant, found in bounded steps; [] when sound.
 
-        Each step looks at its jobs in one instant, so a live queue gives no false alarm.
+        Each step looks at its jobs in one instant, so a live queue gives no false alarm. With
+        `repair` what is found is mended in that same instant, and `Problem.mended` says how; it is
+        "" for what is still wrong. docs/doctor.md lists the findings and their mends.
         """
-        return self.transport.perform(self.operations.doctor())
+        return self.transport.perform(self.operations.doctor(repair))
 
     # --- progress and ends ------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 from . import codec
-from .encryption import MARK, Cipher, check_plain
-from .errors import UndecodableError
+from .encryption import MARK, Cipher, check_plain, key_id_of
+from .errors import EncryptionError, UndecodableError
 from .job import Job, JobStatus
 
 Fields = dict[bytes, bytes]
@@ -20,6 +20,7 @@ Fields = dict[bytes, bytes]
 log = logging.getLogger("faciliter_jobs")
 
 _PAYLOAD = re.compile(rb"(in|metadata|result)\d*$")
+_ESSENTIAL = {b"status", b"type", b"at", b"updated_at", b"company", b"user", b"session", b"error"}
 _PIECE = 63  # payload.lua cuts short payloads into pieces of this size
 
 
@@ -72,10 +73,15 @@ def _opened(job_id: str, fields: Fields, cipher: Cipher) -> Fields:
     return opened
 
 
-def _metadata(fields: Fields) -> dict[str, Any] | None:
+def _stored_metadata(fields: Fields) -> dict[str, Any] | None:
     stored = _packed(fields, b"metadata", "metadata")
     if stored is not None and not isinstance(stored, dict):
         raise UndecodableError(f"metadata: expected a dict, found {type(stored).__name__}")
+    return stored
+
+
+def _metadata(fields: Fields) -> dict[str, Any] | None:
+    stored = _stored_metadata(fields)
     metadata: dict[str, Any] = stored or {}
     if b"retries" in fields:
         metadata["retry_count"] = int(fields[b"retries"])
@@ -161,6 +167,54 @@ def job_from_fields(job_id: str, fields: Fields, cipher: Cipher | None = None) -
         raise UndecodableError(f"job {job_id}: damaged record: {error!r}") from error
 
 
+def unreadable_fields(fields: Fields) -> list[tuple[str, bytes, str]]:
+    """Name, stored bytes and reason of each field that `job_from_fields` can't read."""
+    found = []
+    for name, read in _READERS.items():
+        if key_id_of(fields.get(name, b"")) is not None:
+            continue  # encrypted: whoever has the key can judge it
+        try:
+            read(fields)
+        except (ValueError, OverflowError, OSError) as error:
+            reason = str(error) if isinstance(error, UndecodableError) else f"{name.decode()}: {error}"
+            found.append((name.decode(), b"".join(_pieces(fields, name)), reason))
+    return found
+
+
+def _pieces(fields: Fields, name: bytes) -> list[bytes]:
+    """The parts that a payload is stored in."""
+    parts: list[bytes] = []
+    while (part := fields.get(b"%s%d" % (name, len(parts)) if parts else name)) is not None:
+        parts.append(part)
+    return parts
+
+
+def _reader(name: bytes) -> Callable[[Fields], Any]:
+    read = _OPTIONAL[name][1]
+    return lambda fields: read(fields[name]) if name in fields else None
+
+
+# Those that the scripts don't look at themselves.
+_READERS: dict[bytes, Callable[[Fields], Any]] = {
+    b"in": lambda fields: _packed(fields, b"in", "input_data"),
+    b"metadata": _stored_metadata,
+    b"result": lambda fields: _packed(fields, b"result", "result"),
+    b"type": lambda fields: fields[b"type"].decode(),
+    **{name: _reader(name) for name in (b"progress", b"started_at", b"retry_delay_ms")},
+}
+
+
+def read_job(job_id: str, fields: Fields, cipher: Cipher | None = None) -> Job:
+    """As job_from_fields; a job that FAILED because its record is damaged is shown without the rest."""
+    try:
+        return job_from_fields(job_id, fields, cipher)
+    except UndecodableError as error:
+        if isinstance(error, EncryptionError) or fields.get(b"status") != b"failed":
+            raise
+        essential = {k: v for k, v in fields.items() if k in _ESSENTIAL}
+        return job_from_fields(job_id, essential, cipher)
+
+
 def listed_job(job_id: str, fields: Fields, cipher: Cipher | None = None) -> Job | None:
     """For listings, which one damaged record must not stop: the job without its payloads and what else
     is encrypted, and with the damage as its error; None when not even that can be read."""
@@ -170,7 +224,8 @@ def listed_job(job_id: str, fields: Fields, cipher: Cipher | None = None) -> Job
         damage = str(error)
     plain = {k: v for k, v in fields.items() if not (_PAYLOAD.match(k) or v.startswith(MARK))}
     try:
-        return replace(job_from_fields(job_id, plain), error=damage)
+        job = read_job(job_id, plain)
+        return job if job.status is JobStatus.FAILED and job.error else replace(job, error=damage)
     except UndecodableError:
         log.warning("job %s is left out of a listing: %s", job_id, damage)
         return None
@@ -207,5 +262,5 @@ def claimed_from_reply(entries: list[Any], worker: str, now: int) -> list[Claime
         fields[b"status"] = b"processing"
         fields[b"attempt"] = token.rpartition(b".")[2]
         fields[b"worker"] = by
-        found.append(Claimed(job_id.decode(), token.decode(), fields))
+        found.append(Claimed(job_id.decode("utf-8", "replace"), token.decode(), fields))
     return found

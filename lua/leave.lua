@@ -20,6 +20,10 @@ local function empty(list)
       given_back[#given_back + 1] = id
     else
       redis.call('LREM', list, 1, id)
+      if not job then
+        -- include here: quarantine
+        quarantine.look(id)
+      end
     end
   end
 end

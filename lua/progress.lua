@@ -19,7 +19,7 @@ elseif not record.is_live(job) then
 end
 
 if backwards ~= '1' then
-  local reached = tonumber(redis.call('HGET', keys.job(job_id), 'progress') or 0)
+  local reached = tonumber(redis.call('HGET', keys.job(job_id), 'progress') or nil) or 0
   progress = math.max(reached, tonumber(progress))
 end
 redis.call('HSET', keys.job(job_id), 'progress', progress, 'updated_at', NOW)

@@ -21,6 +21,11 @@ local function end_attempt(first)
     if held then return finish.complete(held, token, token, payload) end
   end
   local job = record.read(job_id)
+  if not job and place.holds(worker, job_id) then
+    -- include here: quarantine
+    place.leave({ id = job_id, worker = worker })
+    if quarantine.look(job_id) then return 'failed' end
+  end
   local refusal = finish.refusal(job, token, token)
   if refusal then return refusal end
   if ending == 'completed' then return finish.complete(job, token, token, payload) end

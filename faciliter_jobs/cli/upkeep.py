@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..scripts import Problem
 from . import render
 from .context import opened
 from .jobs import AsJson
@@ -26,15 +27,35 @@ def stats(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def doctor(context: typer.Context) -> None:
-    """Check that every job is where its record says. Exit code 1 when something is off."""
+def doctor(
+    context: typer.Context,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what is found; safe on a live queue.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check that every job is where its record says. Exit code 1 when something is (still) off."""
     with opened(context) as queue:
-        problems = queue.doctor()
-    for problem in problems:
-        typer.echo(render.clean(str(problem)))
-    typer.echo(f"{len(problems)} findings" if problems else "no findings", err=bool(problems))
-    if problems:
+        problems = queue.doctor(repair=repair)
+    left = [problem for problem in problems if not problem.mended]
+    if as_json:
+        typer.echo(render.as_json([_finding(problem) for problem in problems]))
+    else:
+        for problem in problems:
+            mended = f" -> {problem.mended}" if problem.mended else ""
+            typer.echo(render.clean(f"{problem}{mended}"))
+        typer.echo(_summary(len(problems), len(left), repair), err=bool(left))
+    if left:
         raise typer.Exit(1)
+
+
+def _finding(problem: Problem) -> dict[str, str]:
+    return {"kind": problem.kind, "subject": problem.subject, "text": problem.text, "mended": problem.mended}
+
+
+def _summary(found: int, left: int, repair: bool) -> str:
+    findings = f"{found} findings" if found else "no findings"
+    return f"{findings}, {found - left} mended" if repair and found else findings
 
 
 @app.command()

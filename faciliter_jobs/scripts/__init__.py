@@ -7,9 +7,21 @@ the arguments are those of the script's header; a test compares them.
 from .base import Call, Command, Steps
 from .claim import Outcome, Parked, Turned, adopt, claim, park, turn
 from .compose import composed
+from .doctor import (
+    Problem,
+    check_entries,
+    check_jobs,
+    check_keys,
+    check_members,
+    records,
+    repair_field,
+    repair_jobs,
+    repair_keys,
+    repair_members,
+)
 from .finish import Ending, cancel, complete, fail, progress, retry
 from .lifecycle import Cleaned, cleanup, heartbeat, leave, lose, promote, recover, release, tend
-from .reads import Problem, Stats, WorkerInfo, check_jobs, check_members, get_job, list_jobs, stats
+from .reads import Stats, WorkerInfo, get_job, list_jobs, stats
 from .submit import NewJob, submit, submit_one
 
 __all__ = [
@@ -27,7 +39,9 @@ __all__ = [
     "WorkerInfo",
     "adopt",
     "cancel",
+    "check_entries",
     "check_jobs",
+    "check_keys",
     "check_members",
     "claim",
     "cleanup",
@@ -42,8 +56,13 @@ __all__ = [
     "park",
     "progress",
     "promote",
+    "records",
     "recover",
     "release",
+    "repair_field",
+    "repair_jobs",
+    "repair_keys",
+    "repair_members",
     "retry",
     "stats",
     "submit",

@@ -49,7 +49,8 @@ def includes_of(text: str) -> list[str]:
 
 
 def includes_here_of(text: str) -> list[str]:
-    """Libraries that are defined in the middle of a script, in a branch that it seldom takes."""
+    """Libraries that are defined in a branch that is seldom taken. One that keeps something until it is
+    flushed doesn't belong there, unless it is defined before: the branch would have its own."""
     return _names(_HERE, text)
 
 
@@ -85,11 +86,7 @@ class _Joiner:
         present: set[str] = set()
         for library in includes_of(text):
             self._write(library, present)
-        for line in enumerate(text.splitlines(), 1):
-            self._add(f"lua/{self._name}.lua", [line])
-            in_branch = set(present)  # what is defined there isn't seen outside
-            for library in includes_here_of(line[1]):
-                self._write(library, in_branch)
+        self._add(f"lua/{self._name}.lua", list(enumerate(text.splitlines(), 1)), present)
 
     def _read(self, name: str, path: tuple[str, ...]) -> None:
         if name in path:
@@ -98,25 +95,28 @@ class _Joiner:
             return
         text = self._swapped.get(name) or (self._folder / "lib" / f"{name}.lua").read_text("utf-8")
         self._needs[name] = includes_of(text)
-        for needed in self._needs[name]:
+        for needed in (*self._needs[name], *includes_here_of(text)):
             self._read(needed, (*path, name))
         if name == "keys":
             self._inlined = functions_of(text)
         self._libraries[name] = Library.parse(name, text)
 
-    def _write(self, name: str, present: set[str]) -> None:
+    def _write(self, name: str, present: set[str], margin: str = "") -> None:
         """A library after those that it needs itself, each once."""
         if name in present:
             return
         present.add(name)
         for needed in self._needs[name]:
-            self._write(needed, present)
-        self._add(f"lua/lib/{name}.lua", self._libraries[name].kept_lines())
+            self._write(needed, present, margin)
+        self._add(f"lua/lib/{name}.lua", self._libraries[name].kept_lines(), present, margin)
 
-    def _add(self, file: str, lines: list[Line]) -> None:
+    def _add(self, file: str, lines: list[Line], present: set[str], margin: str = "") -> None:
         for number, line in lines:
-            self.lines.append(inline(line, self._inlined))
+            self.lines.append(margin + inline(line, self._inlined))
             self.origin.append((file, number))
+            in_branch = set(present)  # what is defined there isn't seen outside
+            for library in includes_here_of(line):
+                self._write(library, in_branch, margin + "  ")
 
 
 def compose(name: str, folder: Path | None = None, swapped: dict[str, str] | None = None) -> Composed:

@@ -19,7 +19,7 @@ class Cleaned:
 
 
 def _ids(reply: list[bytes]) -> list[str]:
-    return [job_id.decode() for job_id in reply]
+    return [job_id.decode("utf-8", "replace") for job_id in reply]
 
 
 def heartbeat(

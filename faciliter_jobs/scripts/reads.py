@@ -42,17 +42,6 @@ class Stats:
         return sorted(set(self.waiting) - served)
 
 
-@dataclass(slots=True)
-class Problem:
-    """Something that breaks the queue's invariant."""
-
-    subject: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.subject}: {self.text}"
-
-
 def list_jobs(
     tag: str,
     *,
@@ -63,7 +52,7 @@ def list_jobs(
     statuses: Sequence[str],
 ) -> Call[list[tuple[str, Fields]]]:
     def parse(reply: Any) -> list[tuple[str, Fields]]:
-        return [(entry[0].decode(), fields_of(entry[1])) for entry in reply]
+        return [(entry[0].decode("utf-8", "replace"), fields_of(entry[1])) for entry in reply]
 
     args = [optional(company), optional(user), optional(before_seq), limit, *statuses]
     return Call("read/list", tag, args, parse)
@@ -100,23 +89,3 @@ def stats(tag: str, *, limit: int) -> Call[Stats]:
         )
 
     return Call("read/stats", tag, [limit], parse)
-
-
-def _problems(reply: list[list[bytes]]) -> list[Problem]:
-    return [Problem(*(part.decode("utf-8", "replace") for part in entry)) for entry in reply]
-
-
-def check_jobs(tag: str, *, job_ids: Sequence[str | bytes]) -> Call[list[Problem]]:
-    return Call("read/check_jobs", tag, list(job_ids), _problems)
-
-
-def check_members(
-    tag: str, *, family: str, name: bytes, start: int, count: int
-) -> Call[tuple[int, list[Problem]]]:
-    """How many members were looked at, and what is wrong with them."""
-    return Call(
-        "read/check_members",
-        tag,
-        [family, name, start, count],
-        lambda reply: (reply[0], _problems(reply[1])),
-    )

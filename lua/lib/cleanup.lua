@@ -3,6 +3,8 @@
 
 local STATUSES = { 'pending', 'processing', 'completed', 'failed', 'cancelled' }
 
+local SOON_MS = 3600000
+
 local bereft = {} -- users who lost a job of their home index
 
 local function purge(job)
@@ -21,7 +23,10 @@ end
 -- Handles one job of a due chunk; returns when to look at it again, nil when it is gone.
 local function visit(id, counts)
   local job = record.read(id)
-  if not job then return nil end
+  if not job then
+    -- include here: quarantine
+    return quarantine.look(id) and NOW + SOON_MS or nil
+  end
   if job.status == 'processing' then return NOW + job.ttl end
   local expires_at = record.expires_at(job)
   if expires_at > NOW then return math.min(expires_at, NOW + job.ttl) end
@@ -75,6 +80,8 @@ local function finished_before(cutoff, limit)
         purge(job)
       else
         redis.call('ZREM', keys.finished(status), id)
+        -- include here: quarantine
+        quarantine.look(id)
       end
     end
     purged = purged + #ids

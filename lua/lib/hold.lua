@@ -9,8 +9,12 @@ local function unpark(worker) redis.call('ZREM', keys.parked(), worker) end
 
 local function take_over(id, worker, deadline)
   local job, flat = record.read_whole(id)
-  if not (job and record.is_live(job) and job.worker == worker and record.is_sound(job)) then
+  if not (job and record.is_live(job) and job.worker == worker) then
     redis.call('LREM', keys.processing(worker), 1, id) -- taken back from this worker meanwhile
+    if not job then
+      -- include here: quarantine
+      quarantine.look(id)
+    end
     return nil
   end
   if job.status == 'pending' then return start.attempt(job, flat, worker, deadline, true) end

@@ -59,6 +59,12 @@ local keys = {
   -- channel: what a worker is told while it runs a job: `<token> <job id>` = cancelled
   tell = function(worker) return TAG .. 'tell:' .. worker end,
 
+  -- any of these, by its name without the tag: what the doctor looks at
+  named = function(name) return TAG .. name end,
+
+  -- any type: a damaged key, set aside at a time (ms) for an operator to look at
+  quarantine = function(at, name) return TAG .. 'quarantine:' .. at .. ':' .. name end,
+
   -- zset: finished jobs of one terminal status, score = finish time (ms)
   finished = function(status) return TAG .. status end,
 

@@ -49,6 +49,9 @@ local function leave_ring(ring, job_type, company)
   if redis.call('EXISTS', ring) == 0 then redis.call('SREM', keys.types(), job_type) end
 end
 
+-- Whether any company waits for a worker of this type.
+local function has_ring(job_type) return redis.call('EXISTS', keys.ring('0', job_type)) == 1 end
+
 -- The job's company is served next: its turn came to nothing.
 local function to_front(job)
   local ring = keys.ring(job.priority or '0', job.type)
@@ -72,6 +75,7 @@ local lanes = {
   last_turn = last_turn,
   flush = flush,
   join_ring = join_ring,
+  has_ring = has_ring,
   leave_ring = leave_ring,
   to_front = to_front,
   remove = remove,

@@ -6,7 +6,12 @@ local function due(limit)
   for _, id in ipairs(ids) do
     redis.call('ZREM', keys.scheduled(), id)
     local job = record.read(id)
-    if job and job.status == 'pending' then handoff.offer(job) end
+    if not job then
+      -- include here: quarantine
+      quarantine.look(id)
+    elseif job.status == 'pending' then
+      handoff.offer(job)
+    end
   end
   if #ids > 0 then handoff.flush() end
   return #ids

@@ -9,19 +9,78 @@ local FIELDS = {
   'returned',
 }
 
--- nil when there is no record. A key that somebody has put something else in counts as none: an error
--- in the middle of a script would leave the jobs that it has in hand nowhere. Any other error (the
--- ACL's, say) is raised: the job is there.
-local function read(id)
+-- Numbers that every record has, and that some have.
+local NEEDED, OPTIONAL = { 'at', 'ttl' },
+  { 'attempt', 'retries', 'max_retries', 'updated_at', 'due_at', 'losses', 'returned' }
+
+-- A whole number that is no later than the year 9999 when it is a time.
+local function is_count(value)
+  return value and string.find(value, '^%d+$')
+    and (#value < 15 or #value == 15 and value <= '253402300799999')
+end
+
+local function is_seq(value) return value and #value < 14 and string.find(value, '^%d+$') end
+
+local function is_live(job) return job.status == 'pending' or job.status == 'processing' end
+
+local function is_finished(job)
+  local status = job.status
+  return status == 'completed' or status == 'failed' or status == 'cancelled'
+end
+
+-- The first field that no transition could work with, nil when the record is sound.
+local function bad_field(job)
+  if not (is_live(job) or is_finished(job)) then return 'status' end
+  if not is_seq(job.seq) then return 'seq' end
+  if not job.type then return 'type' end
+  for i = 1, #NEEDED do
+    if not is_count(job[NEEDED[i]]) then return NEEDED[i] end
+  end
+  for i = 1, #OPTIONAL do
+    local value = job[OPTIONAL[i]]
+    if value and not is_count(value) then return OPTIONAL[i] end
+  end
+  if job.status == 'processing' and not (job.worker and job.attempt) then
+    return job.worker and 'attempt' or 'worker'
+  end
+end
+
+-- A key that somebody has put something else in counts as no record: an error in the middle of a
+-- script would leave the jobs that it has in hand nowhere. Any other error (the ACL's, say) is raised:
+-- the job is there.
+local function raise_unless_wrong_type(key, err)
+  if err and not string.find(err, 'WRONGTYPE', 1, true) then redis.call('HGETALL', key) end
+end
+
+local function read_fields(id)
   local key = keys.job(id)
   local found = redis.pcall('HMGET', key, unpack(FIELDS))
   if not found[1] then
-    if found.err and not string.find(found.err, 'WRONGTYPE', 1, true) then redis.call('HMGET', key, 'status') end
+    raise_unless_wrong_type(key, found.err)
     return nil
   end
   local job = { id = id, key = key }
   for i, field in ipairs(FIELDS) do job[field] = found[i] or nil end
   return job
+end
+
+-- As it is, sound or not; nil when there is none, or no hash.
+local function read_any(id)
+  local job, found = { id = id, key = keys.job(id) }, redis.pcall('HMGET', keys.job(id), unpack(FIELDS))
+  raise_unless_wrong_type(job.key, found.err)
+  local any = false
+  for i = 1, #FIELDS do
+    job[FIELDS[i]] = found[i] or nil
+    any = any or found[i]
+  end
+  return any and job or nil
+end
+
+-- nil when there is no record, or none that a transition can work with: then the caller calls
+-- quarantine.look where the job would be left nowhere.
+local function read(id)
+  local job = read_fields(id)
+  if job and not bad_field(job) then return job end
 end
 
 -- As read, when it is this company's ('' = anyone's): another's job is as none at all.
@@ -44,28 +103,21 @@ local function read_held(id, worker, token)
   }
 end
 
--- The job with its payloads, and the whole record as HGETALL gave it.
+-- As read, with the payloads; and the whole record as HGETALL gave it.
 local function read_whole(id)
-  local key = keys.job(id)
-  local flat = redis.pcall('HGETALL', key)
+  local flat = redis.pcall('HGETALL', keys.job(id))
   if #flat == 0 then
-    if flat.err and not string.find(flat.err, 'WRONGTYPE', 1, true) then redis.call('HGETALL', key) end
+    raise_unless_wrong_type(keys.job(id), flat.err)
     return nil
   end
-  local job = { id = id, key = key }
+  local job = {}
   for i = 1, #flat, 2 do job[flat[i]] = flat[i + 1] end
-  return job, flat
+  job.id, job.key = id, keys.job(id)
+  if not bad_field(job) then return job, flat end
 end
 
 -- Names one attempt of one submission: what an attempt must show to change its job (fencing).
 local function token(job) return job.seq .. '.' .. (job.attempt or '0') end
-
--- Whether the record has what starting an attempt needs. One that hasn't is damaged: the doctor says so.
-local function is_sound(job)
-  return tonumber(job.seq) and tonumber(job.at) and tonumber(job.ttl) and job.type
-end
-
-local function is_live(job) return job.status == 'pending' or job.status == 'processing' end
 
 -- When an unfinished job that waits is cancelled, and a finished one purged: ttl after its last
 -- change, or after it became due.
@@ -78,10 +130,14 @@ end
 local record = {
   read = read,
   read_of = read_of,
+  read_any = read_any,
   read_held = read_held,
   read_whole = read_whole,
   token = token,
-  is_sound = is_sound,
+  bad_field = bad_field,
+  is_seq = is_seq,
+  is_count = is_count,
   is_live = is_live,
+  is_finished = is_finished,
   expires_at = expires_at,
 }

@@ -39,9 +39,22 @@ local function expired_leases(limit)
       take_back(job, SILENT)
     else
       redis.call('ZREM', keys.leases(), id)
+      if not job then
+        -- include here: quarantine
+        quarantine.look(id)
+      end
     end
   end
   return #ids
+end
+
+-- An id that doesn't belong in a list, or whose record can't be used.
+local function drop(list, id, job)
+  redis.call('LREM', list, 1, id)
+  if not job then
+    -- include here: quarantine
+    quarantine.look(id)
+  end
 end
 
 -- Ids left in a dead worker's list: without a lease they are taken back, and an id whose record
@@ -51,7 +64,7 @@ local function sweep(list, worker)
   for _, id in ipairs(ids) do
     local job = record.read(id)
     if not (job and record.is_live(job) and job.worker == worker) then
-      redis.call('LREM', list, 1, id)
+      drop(list, id, job)
     elseif not redis.call('ZSCORE', keys.leases(), id) then
       take_back(job, SILENT)
     end
@@ -66,7 +79,7 @@ local function bury(list, worker, why, ids)
       take_back(job, why)
       ids[#ids + 1] = id
     else
-      redis.call('LREM', list, 1, id)
+      drop(list, id, job)
     end
   end
 end

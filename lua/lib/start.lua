@@ -38,7 +38,10 @@ end
 local function start_ids(ids, worker, deadline, slots, jobs, holds_more)
   for i, id in ipairs(ids) do
     local job, flat = record.read_whole(id)
-    if job and job.status == 'pending' and record.is_sound(job) then
+    if not job then
+      -- include here: quarantine
+      quarantine.look(id)
+    elseif job.status == 'pending' then
       local alone = runs_alone(job, slots)
       if alone and (#jobs > 0 or holds_more) then return i - 1, true end
       jobs[#jobs + 1] = attempt(job, flat, worker, deadline, false)
@@ -57,6 +60,9 @@ local function give_back(ids, first)
     if job and job.status == 'pending' then
       lanes.push(job)
       jobs[#jobs + 1] = job
+    elseif not job then
+      -- include here: quarantine
+      quarantine.look(ids[i])
     end
   end
   lanes.flush()

@@ -24,6 +24,10 @@ table.sort(found, function(a, b) return a.seq > b.seq end)
 
 local jobs = {}
 for i = 1, math.min(limit, #found) do
-  jobs[i] = { found[i].id, redis.call('HGETALL', keys.job(found[i].id)) }
+  local flat = redis.pcall('HGETALL', keys.job(found[i].id))
+  if flat.err then flat = {} end -- something else in its place: a page is not spoiled by it
+  -- The number that the index has, for the next page, whatever has become of the record's own.
+  flat[#flat + 1], flat[#flat + 2] = 'seq', string.format('%.0f', found[i].seq)
+  jobs[i] = { found[i].id, flat }
 end
 return jobs

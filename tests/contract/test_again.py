@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from hashlib import sha1
 from typing import Any
 
 import pytest
@@ -26,8 +27,10 @@ GIVEN: dict[str, Callable[[Stage, str, str], Any]] = {
     "before_seq": lambda *_: None,
     "company": lambda *_: "acme",
     "count": lambda *_: 10,
+    "entries": lambda stage, job_id, token: [job_id.encode()],
     "error": lambda *_: "broken",
     "family": lambda *_: "index",
+    "field": lambda *_: "type",
     "finished_before_ms": lambda *_: 1_000,
     "held": lambda stage, job_id, token: [(job_id, token)],
     "alive_ms": lambda *_: 30_000,
@@ -39,9 +42,12 @@ GIVEN: dict[str, Callable[[Stage, str, str], Any]] = {
     "known": lambda *_: [],
     "lease_ms": lambda *_: LEASE_MS,
     "limit": lambda *_: 100,
+    "max_bytes": lambda *_: 1000,
     "max_retries": lambda *_: 3,
+    "members": lambda stage, job_id, token: [job_id.encode(), b"ghost"],
     "message": lambda *_: "half of it",
     "name": lambda *_: b"index",
+    "names": lambda *_: [b"index", b"worker:w1", b"leases"],
     "op": lambda *_: "this-call",
     "outcomes": lambda stage, job_id, token: [Outcome(job_id, token or "1.9", "completed", b"\xc0")],
     "park_ms": lambda *_: 5_000,
@@ -50,6 +56,7 @@ GIVEN: dict[str, Callable[[Stage, str, str], Any]] = {
     "reason": lambda *_: "unwanted",
     "result": lambda *_: b"\xc0",
     "retry_delay_ms": lambda *_: 0,
+    "sha1": lambda *_: sha1(b"t").hexdigest(),
     "start": lambda *_: 0,
     "statuses": lambda *_: ["pending", "processing", "completed", "failed", "cancelled"],
     "tend_limit": lambda *_: 100,

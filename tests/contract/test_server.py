@@ -57,6 +57,10 @@ class _Ran:
         assert len(stage.queue.list_jobs()) >= 4
         assert stage.queue.for_company("acme").get_job(done) is not None
         assert stage.queue.stats().counts[JobStatus.PENDING] == 0
+        assert stage.run(scripts.repair_jobs(stage.tag, job_ids=[done])) == []
+        assert stage.run(scripts.repair_keys(stage.tag, names=[b"index"])) == []
+        assert stage.run(scripts.repair_members(stage.tag, family="index", name=b"index", members=[])) == []
+        assert stage.run(scripts.repair_field(stage.tag, job_id=done, field="in", sha1="", reason="")) == ""
 
 
 @pytest.fixture

@@ -211,6 +211,31 @@ def test_doctor_finds_nothing_in_a_sound_queue_and_gives_exit_code_1_for_a_broke
     assert said.code == 1 and job_id in said.out
 
 
+def test_doctor_repair_says_what_it_mended_and_ends_well(cli, queue):
+    lost, kept = queue.submit_job("t"), queue.submit_job("t")
+    queue.transport.command("DEL", keys.job(queue.tag, lost))
+    queue.transport.command("ZREM", f"{queue.tag}lane:0:1:t:", kept)
+    said = cli("doctor", "--repair")
+    assert said.code == 0
+    assert f"{kept}: PENDING but in 0 lists of a worker, 0 lanes, 0 scheduled -> waits in its lane" in said.out
+    assert f"{lost}: in index without a record -> dropped there" in said.out
+    assert said.out.splitlines()[-1].endswith(" mended")
+    assert cli("doctor", "--repair").out == "no findings\n"
+
+
+def test_doctor_as_json_gives_each_finding_its_kind_subject_text_and_mend(cli, queue):
+    job_id = queue.submit_job("t")
+    queue.transport.command("DEL", f"{queue.tag}types")
+    found = {
+        "kind": "ring", "subject": job_id, "text": "its type is missing from the types", "mended": "",
+    }  # fmt: skip
+    said = cli("doctor", "--json")
+    assert (said.code, json.loads(said.out)) == (1, [found])
+    said = cli("doctor", "--repair", "--json")
+    assert (said.code, json.loads(said.out)) == (0, [{**found, "mended": "added"}])
+    assert json.loads(cli("doctor", "--json").out) == []
+
+
 def test_cleanup_says_how_many_jobs_it_deleted(cli, queue):
     done, waiting = queue.submit_job("t"), queue.submit_job("t")
     queue.complete_job(done)

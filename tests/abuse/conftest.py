@@ -1,0 +1,3 @@
+from tests.contract.conftest import stage
+
+__all__ = ["stage"]
