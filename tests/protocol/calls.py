@@ -11,7 +11,6 @@ from faciliter_jobs import JobConfig, JobSpec, keys, scripts, validate
 from faciliter_jobs.scripts import NewJob, Outcome
 
 JOBS = ("a", "b")
-TYPE = "t"
 
 LEASE_MS = 10_000
 PARK_MS = {"w2": 7_500}  # longer than one step of time
@@ -62,7 +61,12 @@ class Terms:
     step_ms: int = 6_000  # passes at once: more than park and hand-off take, and than half a lease
     ttl: float = 86_400  # the jobs', in seconds
     companies: tuple[str | None, str | None] = (None, None)  # whose jobs they are; all of one user
+    types: tuple[str, str] = ("t", "t")  # the jobs'; every worker serves them all
     delay: float | None = None  # the second job's, in seconds
+
+    @property
+    def served(self) -> list[str]:
+        return list(dict.fromkeys(self.types))
 
     @property
     def expire(self) -> bool:
@@ -99,15 +103,16 @@ def _jobs(claimed: Any) -> tuple[Attempt, ...]:
 
 
 def _new(job_id: str, terms: Terms) -> NewJob:
-    company = terms.companies[JOBS.index(job_id)]
+    at = JOBS.index(job_id)
+    company = terms.companies[at]
     spec = JobSpec(
-        TYPE,
+        terms.types[at],
         job_id=job_id,
         company_id=company,
         user_id="ann" if company else None,
         ttl=terms.ttl,
         max_retries=terms.own_max_retries,
-        delay=terms.delay if job_id == JOBS[1] else None,
+        delay=terms.delay if at == 1 else None,
     )
     return validate.new_job(spec, JobConfig())
 
@@ -120,10 +125,12 @@ def _submit(tag: str, _: str, terms: Terms, *job_ids: str) -> Command:
     return scripts.submit(tag, jobs=[_new(job_id, terms) for job_id in job_ids]), _nothing
 
 
-def _park(tag: str, worker: str, _: Terms, want: int, known: tuple[str, ...] = (), slots: int = 1) -> Command:
+def _park(
+    tag: str, worker: str, terms: Terms, want: int, known: tuple[str, ...] = (), slots: int = 1
+) -> Command:
     call = scripts.park(
         tag, worker=worker, lease_ms=LEASE_MS, park_ms=PARK_MS.get(worker, SHORT_PARK_MS), want=want,
-        slots=slots, tend_limit=PLENTY, types=[TYPE], known=known,
+        slots=slots, tend_limit=PLENTY, types=terms.served, known=known,
     )  # fmt: skip
     return call, lambda parked: Given(_jobs(parked.jobs), wait=parked.wait_ms != 0)
 
@@ -148,7 +155,7 @@ def _turn(
 ) -> Command:
     outcomes = [outcome(each, terms) for each in ended]
     call = scripts.turn(
-        tag, worker=worker, lease_ms=LEASE_MS, want=want, slots=slots, types=[TYPE], outcomes=outcomes
+        tag, worker=worker, lease_ms=LEASE_MS, want=want, slots=slots, types=terms.served, outcomes=outcomes
     )
     return call, lambda turned: Given(_jobs(turned.jobs), tuple(e.value for e in turned.endings))
 

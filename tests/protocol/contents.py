@@ -214,10 +214,12 @@ class Parsed:
             for job_id, record in self.records.items()
         }
         inboxes = frozenset(name[6:] for name in self.lists if name.startswith("inbox:"))
-        return View(jobs, self.seq, inboxes, frozenset(self._parked()))
+        types = [name.partition(":")[2] for name in self.zsets if name.startswith("parked:")]
+        parked = frozenset(worker for job_type in types for worker in self._parked(job_type))
+        return View(jobs, self.seq, inboxes, parked)
 
-    def _parked(self) -> list[str]:
-        until, for_type = self.zsets.get("parked", {}), self.zsets.get("parked:t", {})
+    def _parked(self, job_type: str) -> list[str]:
+        until, for_type = self.zsets.get("parked", {}), self.zsets.get(f"parked:{job_type}", {})
         return [w for w, ms in until.items() if ms >= START_MS and for_type.get(w, 0) >= START_MS]
 
     # --- the invariant, once more than the doctor's ------------------------------------------------
@@ -228,8 +230,9 @@ class Parsed:
         waiting = [w for w, ms in self.zsets.get("parked", {}).items() if ms >= START_MS]
         found += [f"{w} waits with a job in its inbox" for w in waiting if f"inbox:{w}" in self.lists]
         lanes = [name for name in self.zsets if name.startswith("lane:")]
-        if lanes and (parked := self._parked()):
-            found.append(f"a job waits in {lanes[0]} while {parked[0]} is parked for it")
+        for name in lanes:
+            if parked := self._parked(name.split(":")[3]):
+                found.append(f"a job waits in {name} while {parked[0]} is parked for it")
         rings = {name: z for name, z in self.zsets.items() if name.startswith("ring:")}
         if sum(len(companies) for companies in rings.values()) != len(lanes):
             found.append(f"lanes {lanes}, rings {rings}")

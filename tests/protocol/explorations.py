@@ -62,6 +62,7 @@ QUICK = [
         Bounds(Left(times=1), slots=(2, 1), together=True, terms=Terms(step_ms=_LEASE_STEP_MS)),
         "stale",
     ),
+    _x("jobs are of two types", Bounds(Left(stops=1), want=(2, 2), terms=Terms(types=("t", "u")))),
     _x("a job waits for its time", Bounds(Left(times=1, stops=1), terms=Terms(delay=3))),
     _x("somebody cancels", Bounds(Left(), operator=("cancel", "retry")), "cancelled pending stale"),
     _x("somebody completes", Bounds(Left(), operator=("complete", "retry")), "stale finished"),
@@ -96,6 +97,11 @@ LONG = [
     _x(
         "somebody says which worker died, sooner or later",
         Bounds(Left(crashes=1, times=2), want=(2, 2), together=True, supervised=True),
+        "stale",
+    ),
+    _x(
+        "jobs are of two types, and workers die",
+        Bounds(Left(crashes=1, times=2), together=True, terms=Terms(types=("t", "u"))),
         "stale",
     ),
     _x("both workers die, and leases pass", Bounds(Left(crashes=2, times=2), together=True), "stale"),
