@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -17,12 +18,27 @@ class CancelFlag(threading.Event):
     def __init__(self) -> None:
         super().__init__()
         self.reason = ""
+        self._calls: list[Callable[[], None]] = []
+        self._telling = threading.RLock()  # a signal handler may tell, too
 
     def tell(self, reason: str) -> None:
         """Sets it; the first reason stays."""
-        if not self.is_set():
+        with self._telling:
+            if self.is_set():
+                return
             self.reason = reason
             self.set()
+            calls = list(self._calls)
+        for call in calls:
+            call()
+
+    def on_told(self, call: Callable[[], None]) -> None:
+        """Calls it when the flag is set, in the thread that sets it; at once when it is."""
+        with self._telling:
+            if not self.is_set():
+                self._calls.append(call)
+                return
+        call()
 
 
 @dataclass(slots=True, eq=False)

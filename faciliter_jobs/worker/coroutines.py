@@ -97,7 +97,7 @@ class AsyncioPool:
     def _cancel(self, run: Run) -> None:
         task = self._tasks.get(run)
         # A thread can only be asked; it is worth waiting for unless its time is over.
-        if task is not None and not (run in self._in_threads and run.why is Why.UNWANTED):
+        if task is not None and (run not in self._in_threads or run.why is Why.TIMEOUT):
             task.cancel()
 
     def _done(self, run: Run, task: asyncio.Task[Outcome | None]) -> None:

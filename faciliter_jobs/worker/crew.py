@@ -174,6 +174,8 @@ class Crew:
                 self._keep_outcomes(outcomes)  # perhaps reported: a second time does no harm
                 raise
             self._settle(outcomes, turned.endings)
+            if want > 0 and not turned.jobs:
+                self._claimer.ask_again()
             self._receive(turned.jobs)
         self._more_may_wait = 0 < want <= len(turned.jobs)
 

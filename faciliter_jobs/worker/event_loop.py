@@ -7,7 +7,10 @@ import contextlib
 import contextvars
 import threading
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
+
+from ..context import CancelFlag
 
 _own = threading.local()
 
@@ -22,14 +25,16 @@ def new() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def run(awaitable: Awaitable[Any]) -> Any:
-    """Awaits it on this thread's own loop, which stays open for the next."""
+def run(awaitable: Awaitable[Any], flag: CancelFlag | None = None) -> Any:
+    """Awaits it on this thread's own loop, which stays open for the next; cancels it when the flag is set."""
     if asyncio._get_running_loop() is not None:  # a worker started within a coroutine: a notebook, say
-        return _run_in_a_thread(awaitable)
+        return _run_in_a_thread(awaitable, flag)
     loop = getattr(_own, "loop", None)
     if loop is None or loop.is_closed():
         loop = _own.loop = new()
     task = loop.create_task(_awaited(awaitable))
+    if flag is not None:
+        flag.on_told(partial(_cancel, loop, task))
     try:
         return loop.run_until_complete(task)
     except BaseException:
@@ -38,6 +43,11 @@ def run(awaitable: Awaitable[Any]) -> Any:
             loop.call_soon(loop.stop)
             loop.run_forever()
         raise
+
+
+def _cancel(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed already
+        loop.call_soon_threadsafe(task.cancel)
 
 
 def close() -> None:
@@ -63,12 +73,12 @@ async def _awaited(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
 
-def _run_in_a_thread(awaitable: Awaitable[Any]) -> Any:
+def _run_in_a_thread(awaitable: Awaitable[Any], flag: CancelFlag | None) -> Any:
     ended: list[Any] = []
 
     def work() -> None:
         try:
-            ended.append((run(awaitable), None))
+            ended.append((run(awaitable, flag), None))
         except BaseException as error:
             ended.append((None, error))
         finally:

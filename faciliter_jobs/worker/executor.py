@@ -92,7 +92,7 @@ class Executor:
         try:
             result = self._call(job)
             if type(result) not in _PLAIN and inspect.isawaitable(result):
-                result = event_loop.run(result)
+                result = event_loop.run(result, attempt.cancelled)
         except GiveUp:
             raise
         except BaseException as error:  # SystemExit and its like end the attempt, not the worker
@@ -133,8 +133,6 @@ class Executor:
         except BaseException as error:
             if _forks != here:
                 _end_of_a_fork(error)
-            if attempt.is_cancelled and isinstance(error, asyncio.CancelledError):
-                return None
             return self._raised(claimed, attempt, error)
         finally:
             attempt.in_handler = False
@@ -171,7 +169,7 @@ class Executor:
             return self.verdicts.final(claimed, f"UndecodableError: {error}")
 
     def _raised(self, claimed: Claimed, attempt: context.Attempt, error: BaseException) -> Outcome | None:
-        if attempt.is_cancelled and isinstance(error, JobCancelledError):
+        if attempt.is_cancelled and isinstance(error, (JobCancelledError, asyncio.CancelledError)):
             return None
         return self.verdicts.raised(claimed, error)
 

@@ -76,7 +76,6 @@ class Loop:
         try:
             with Steward(self._hands, self._report, self._give_back) as self._steward:
                 while not self._stopping.is_set() and self._left != 0:
-                    self._turned_at = time.monotonic()
                     claimed = self._hands.start_next()
                     if claimed is None:
                         self._get_more()
@@ -93,7 +92,9 @@ class Loop:
 
     @property
     def turned_ago(self) -> float:
-        return 0.0 if self._attempt is not None else time.monotonic() - self._turned_at
+        if self._attempt is not None or self._hands.running_since is not None:
+            return 0.0
+        return time.monotonic() - self._turned_at
 
     @property
     def abandoned(self) -> int:
@@ -131,7 +132,7 @@ class Loop:
             self._steward.watch()
         executor = self._executor
         self._attempt = attempt = context.Attempt(claimed.job_id, claimed.token, executor.queue)
-        if self._told and self._told.take(claimed.token):
+        if self._told.reasons and self._told.take(claimed.token):
             outcome = None
         elif executor.limits_time or b"timeout_ms" in claimed.fields:
             outcome = self._perform_in_time(claimed, attempt)
@@ -211,6 +212,7 @@ class Loop:
 
     def _get_more(self) -> None:
         """Reads the turn that was sent, or reports what is left and parks until there is work."""
+        self._turned_at = time.monotonic()
         try:
             if self._sent is not None:
                 self._read_turn(and_send_the_next=True)

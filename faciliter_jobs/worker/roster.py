@@ -71,7 +71,7 @@ class Roster:
 
     def _was_told(self, run: Run) -> bool:
         """It was cancelled before it started."""
-        reason = self._told.take(run.claimed.token) if self._told else None
+        reason = self._told.take(run.claimed.token)
         if reason is None:
             return False
         run.why = Why.UNWANTED

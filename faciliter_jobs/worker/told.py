@@ -9,15 +9,12 @@ class Told:
     """A dict's single steps are atomic, and there are no others here: safe between threads."""
 
     def __init__(self) -> None:
-        self._reasons: dict[str, str] = {}  # by token
-
-    def __bool__(self) -> bool:
-        return bool(self._reasons)
+        self.reasons: dict[str, str] = {}  # by token; mostly there is none
 
     def add(self, token: str, reason: str) -> None:
-        if len(self._reasons) >= _MOST:  # of attempts that had ended already
-            self._reasons.clear()
-        self._reasons[token] = reason
+        if len(self.reasons) >= _MOST:  # of attempts that had ended already
+            self.reasons.clear()
+        self.reasons[token] = reason
 
     def take(self, token: str) -> str | None:
-        return self._reasons.pop(token, None)
+        return self.reasons.pop(token, None)

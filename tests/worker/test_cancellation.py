@@ -82,23 +82,24 @@ def test_the_reason_is_told_and_nothing_is_reported(queue, run_worker, looks):
     assert queue.get_job(job_id).error == "not needed"
 
 
-def test_a_task_is_cancelled(queue, run_worker, looks):
-    ends = []
+def test_an_async_handler_is_cancelled(queue, run_worker, where, looks):
+    ends = queue.tag + "test-ends"
 
     async def handle(job):
         update_job_progress(job.job_id, 1, "entered")
         try:
             await asyncio.sleep(20)
         except asyncio.CancelledError:
-            ends.append(job.cancelled)
+            queue.transport.command("RPUSH", ends, f"cancelled: {job.cancelled}")
             raise
 
-    worker = run_worker({"t": handle}, executor="asyncio")
+    worker = run_worker({"t": handle}, **where)
     job_id = queue.submit_job("t")
     looks.entered(job_id)
     queue.cancel_job(job_id)
     until(lambda: worker.health().active == 0)
-    assert ends == [True]
+    assert queue.transport.command("LRANGE", ends, 0, -1) == [b"cancelled: True"]
+    assert queue.get_job(job_id).status is JobStatus.CANCELLED and queue.doctor() == []
 
 
 def test_a_process_that_does_not_listen_is_ended(queue, run_worker, looks):

@@ -172,3 +172,16 @@ def test_many_timeouts_that_came_to_nothing_are_forgotten():
     late = alarms.after(0.01, called.set)
     assert called.wait(5) and not late.cancel()
     alarms.close()
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_an_async_handler_in_a_thread_ends_when_its_time_is_over(queue, run_worker, looks, concurrency):
+    async def handle(job):
+        await asyncio.sleep(60 if job.input_data else 0)
+        return {}
+
+    worker = run_worker({"t": handle}, concurrency=concurrency)
+    job = looks.finished(queue.submit_job("t", {"hangs": True}, timeout=0.2, max_retries=0))
+    assert job.error == "timed out after 0.2 s"
+    assert looks.finished(queue.submit_job("t")).status is JobStatus.COMPLETED
+    until(lambda: worker.health().abandoned_threads == 0)
