@@ -122,13 +122,15 @@ def against(
 def specs(
     number: int, *, start: int = 0, companies: int = 0, users: int = 0, tenant_names: str = "company-{:05d}"
 ) -> Iterator[JobSpec]:
-    """Jobs with 100-byte payloads, of so many companies in turn and so many users in each."""
+    """Jobs with 100-byte payloads, of so many companies in turn and so many users of its own in each."""
     for i in range(start, start + number):
+        company = i % max(companies, 1)
+        user = company * users + i // max(companies, 1) % max(users, 1)
         yield JobSpec(
             "bench",
             {"p": payload(i)},
-            company_id=tenant_names.format(i % companies) if companies else None,
-            user_id=f"user-{i // max(companies, 1) % users:05d}" if users else None,
+            company_id=tenant_names.format(company) if companies else None,
+            user_id=f"user-{user:05d}" if users else None,
         )
 
 

@@ -13,7 +13,7 @@ _AIM = 700
 
 @scenario("memory", "bytes a pending and a finished job, 100-byte payload")
 def memory(bench: Bench) -> Result:
-    number = bench.size(50_000, 500_000)
+    number = bench.size(50_000, 1_000_000)
     figures = []
     for key, text, companies, users in (
         ("plain", "no company", 0, 0),
