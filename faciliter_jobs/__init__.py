@@ -26,6 +26,7 @@ from .default import (
     submit_jobs,
     update_job_progress,
     update_job_status,
+    wait_for_result,
 )
 from .errors import (
     AccessDeniedError,
@@ -34,7 +35,11 @@ from .errors import (
     InvalidArgumentError,
     InvalidTypeError,
     JobCancelledError,
+    JobEndedError,
+    JobFailedError,
+    JobNotFoundError,
     JobQueueError,
+    JobWasCancelledError,
     MissingKeyError,
     NotSerialisableError,
     PayloadTooLargeError,
@@ -42,10 +47,12 @@ from .errors import (
     QueueTimeoutError,
     QueueUnavailableError,
     UnrecoverableError,
+    WaitTimeoutError,
 )
 from .handlers import JobHandler
 from .job import Job, JobSpec, JobStatus
 from .queue import RedisJobQueue
+from .results import JobHandle
 from .tenant import CompanyQueue
 
 if TYPE_CHECKING:
@@ -69,10 +76,15 @@ __all__ = [
     "Job",
     "JobCancelledError",
     "JobConfig",
+    "JobEndedError",
+    "JobFailedError",
+    "JobHandle",
     "JobHandler",
+    "JobNotFoundError",
     "JobQueueError",
     "JobSpec",
     "JobStatus",
+    "JobWasCancelledError",
     "JobWorker",
     "MissingKeyError",
     "NotSerialisableError",
@@ -82,6 +94,7 @@ __all__ = [
     "QueueUnavailableError",
     "RedisJobQueue",
     "UnrecoverableError",
+    "WaitTimeoutError",
     "cancel_job",
     "cleanup_old_jobs",
     "complete_job",
@@ -98,6 +111,7 @@ __all__ = [
     "submit_jobs",
     "update_job_progress",
     "update_job_status",
+    "wait_for_result",
 ]
 
 # Loaded when they are asked for: a producer needs none of them.

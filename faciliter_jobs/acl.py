@@ -40,8 +40,8 @@ class Role:
 ROLES = {
     "producer": Role(
         "submits jobs, asks for them by id, waits for them and cancels them",
-        ("submit", "submit_one", "cancel", "read/get", "read/stats"),
-        (*_CONNECTS, "hgetall"),
+        ("submit", "submit_one", "cancel", "watch", "read/get", "read/stats"),
+        (*_CONNECTS, "hgetall", "subscribe", "unsubscribe"),
     ),
     "worker": Role(
         "claims jobs, runs them and reports their progress and ends",
@@ -71,7 +71,7 @@ ROLES = {
     "operator": Role(
         "may do all that can be done to a queue",
         tuple(script_names()),
-        (*_CONNECTS, "hgetall", "blmove", "subscribe", *_SCANS),
+        (*_CONNECTS, "hgetall", "blmove", "subscribe", "unsubscribe", *_SCANS),
     ),
 }
 

@@ -7,19 +7,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .aio_notices import AsyncNotices
+from .aio_results import giving_handles, in_order, jobs_as_they_end
 from .aio_transport import AsyncTransport
 from .config import JobConfig
 from .default import usable_config
 from .errors import ConfigError, JobQueueError, QueueUnavailableError
 from .job import Job, JobSpec, JobStatus
 from .operations import Operations
+from .per_loop import PerLoop
+from .progress_bar import need_rich
 from .queue import RedisJobQueue
 from .record import Claimed
+from .results import Read
 from .scripts import Ending, Problem, Stats
+from .waiting import Waiting, result_of
 
 if TYPE_CHECKING:
     from .aio_tenant import AsyncCompanyQueue
@@ -49,6 +56,8 @@ class AsyncJobQueue:
     Tasks share it. It may be used in several event loops one after another; each gets connections of
     its own, at most `JobConfig.max_connections`, for which callers wait up to `socket_timeout`.
 
+    `as_completed` and `map_jobs` are asynchronous iterators; `map_jobs` submits when that begins.
+
     A call that is cancelled has been carried out wholly or not at all, as one whose reply was lost:
     give `submit_job` an id of your own if you want to ask. A claim that is cancelled is given back.
     """
@@ -61,6 +70,7 @@ class AsyncJobQueue:
         self.operations = Operations(self.config)
         self.tag = self.operations.tag
         self.transport = AsyncTransport(self.config)
+        self._notices = PerLoop(lambda: AsyncNotices(self.transport, self.operations))
         self._giving_back: set[asyncio.Task[None]] = set()
 
     def for_company(self, company_id: str) -> AsyncCompanyQueue:
@@ -77,6 +87,7 @@ class AsyncJobQueue:
     async def close(self) -> None:
         """Closes this event loop's connections; a later call opens new ones."""
         await asyncio.gather(*self._giving_back)
+        await self._notices.get().close()
         await self.transport.close()
         self.connected = False
 
@@ -126,6 +137,48 @@ class AsyncJobQueue:
     async def submit_jobs(self, jobs: Iterable[JobSpec | Mapping[str, Any]]) -> list[str]:
         return await self.transport.perform(self.operations.submit_many(jobs))
 
+    submit = giving_handles(submit_job)
+
+    # --- results ----------------------------------------------------------------------------------
+
+    async def wait_for_result(self, job_id: str, timeout: float | None = None) -> Any:
+        return result_of(await self.wait_for_job(job_id, timeout))
+
+    async def wait_for_job(self, job_id: str, timeout: float | None = None) -> Job:
+        async with aclosing(self._as_they_end([job_id], timeout, self.operations.get_job)) as jobs:
+            return await anext(jobs)
+
+    def as_completed(self, job_ids: Iterable[str], timeout: float | None = None) -> AsyncIterator[Job]:
+        return self._as_they_end(job_ids, timeout, self.operations.listed_job)
+
+    async def map_jobs(
+        self,
+        job_type: str,
+        inputs: Iterable[dict[str, Any]],
+        *,
+        timeout: float | None = None,
+        progress: bool = False,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        **fields: Any,
+    ) -> AsyncIterator[Any]:
+        if progress:
+            need_rich()
+        ids = await self.transport.perform(self.operations.submit_inputs(job_type, inputs, fields))
+        jobs = self._as_they_end(ids, timeout, self.operations.get_job)
+        shown_as = job_type if progress else None
+        values = in_order(jobs, ids, ordered=ordered, return_exceptions=return_exceptions, shown_as=shown_as)
+        async with aclosing(jobs), aclosing(values):
+            async for value in values:
+                yield value
+
+    def _as_they_end(
+        self, job_ids: Iterable[str], timeout: float | None, read: Read
+    ) -> AsyncGenerator[Job, None]:
+        """See `results.jobs_as_they_end`."""
+        waiting = Waiting(job_ids, timeout)
+        return jobs_as_they_end(self.transport, self.operations, self._notices, waiting, read)
+
     # --- read -------------------------------------------------------------------------------------
 
     async def get_job(self, job_id: str) -> Job | None:
@@ -148,8 +201,8 @@ class AsyncJobQueue:
     async def stats(self, limit: int = 100) -> Stats:
         return await self.transport.run(self.operations.stats(limit))
 
-    async def doctor(self) -> list[Problem]:
-        return await self.transport.perform(self.operations.doctor())
+    async def doctor(self, repair: bool = False) -> list[Problem]:
+        return await self.transport.perform(self.operations.doctor(repair))
 
     # --- progress and ends ------------------------------------------------------------------------
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from .aio import AsyncJobQueue
+from .aio_results import giving_handles
 from .job import Job, JobSpec, JobStatus
 from .scripts import Ending
 from .tenant import CompanyOperations
@@ -56,6 +57,38 @@ class AsyncCompanyQueue:
 
     async def submit_jobs(self, jobs: Iterable[JobSpec | Mapping[str, Any]]) -> list[str]:
         return await self._queue.submit_jobs(jobs)
+
+    submit = giving_handles(submit_job)
+
+    async def wait_for_result(self, job_id: str, timeout: float | None = None) -> Any:
+        return await self._queue.wait_for_result(job_id, timeout)
+
+    async def wait_for_job(self, job_id: str, timeout: float | None = None) -> Job:
+        return await self._queue.wait_for_job(job_id, timeout)
+
+    def as_completed(self, job_ids: Iterable[str], timeout: float | None = None) -> AsyncIterator[Job]:
+        return self._queue.as_completed(job_ids, timeout)
+
+    def map_jobs(
+        self,
+        job_type: str,
+        inputs: Iterable[dict[str, Any]],
+        *,
+        timeout: float | None = None,
+        progress: bool = False,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        **fields: Any,
+    ) -> AsyncIterator[Any]:
+        return self._queue.map_jobs(
+            job_type,
+            inputs,
+            timeout=timeout,
+            progress=progress,
+            ordered=ordered,
+            return_exceptions=return_exceptions,
+            **fields,
+        )
 
     async def get_job(self, job_id: str) -> Job | None:
         return await self._queue.get_job(job_id)

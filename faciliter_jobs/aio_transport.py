@@ -14,6 +14,7 @@ from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocket
 from .aio_pool import AsyncConnectionPool
 from .config import JobConfig
 from .errors import JobQueueError, QueueUnavailableError
+from .per_loop import PerLoop
 from .scripts import Call, Command, Steps
 from .transport import RELOADS, RESENDS, ScriptTable, connection_options, pause_before, translate
 
@@ -21,6 +22,8 @@ if sys.version_info >= (3, 11, 3):
     from asyncio import timeout as time_limit
 else:  # redis-py depends on it there
     from async_timeout import timeout as time_limit  # type: ignore[import-not-found, no-redef]
+
+__all__ = ["AsyncTransport", "time_limit"]
 
 R = TypeVar("R")
 
@@ -35,9 +38,7 @@ class AsyncTransport(ScriptTable):
     def __init__(self, config: JobConfig) -> None:
         super().__init__()
         self.config = config
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._pools: dict[asyncio.AbstractEventLoop, AsyncConnectionPool] = {}
-        self._pool: AsyncConnectionPool  # of self._loop
+        self._pools = PerLoop(self._new_pool)
 
     async def run(self, call: Call[R]) -> R:
         """Raises QueueUnavailableError, QueueTimeoutError, QueueFullError, ScriptFailedError."""
@@ -84,23 +85,17 @@ class AsyncTransport(ScriptTable):
 
     async def close(self) -> None:
         """Closes the connections of the running event loop."""
-        await self._pool_of_this_loop().disconnect()
+        await self._pools.get().disconnect()
 
     def _connection_class(self) -> Any:
         if self.config.unix_socket:
             return UnixDomainSocketConnection
         return SSLConnection if self.config.ssl else Connection
 
-    def _pool_of_this_loop(self) -> AsyncConnectionPool:
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            # Nothing can be sent to a closed loop's connections any more; to drop them closes them.
-            self._pools = {other: pool for other, pool in self._pools.items() if not other.is_closed()}
-            if loop not in self._pools:
-                size, timeout = self.config.max_connections, self.config.socket_timeout
-                self._pools[loop] = AsyncConnectionPool(self.new_connection, size, timeout)
-            self._loop, self._pool = loop, self._pools[loop]
-        return self._pool
+    def _new_pool(self) -> AsyncConnectionPool:
+        return AsyncConnectionPool(
+            self.new_connection, self.config.max_connections, self.config.socket_timeout
+        )
 
     async def _send(self, command: tuple[Any, ...], script: str | None) -> Any:
         for _ in range(RELOADS):
@@ -114,7 +109,7 @@ class AsyncTransport(ScriptTable):
 
     async def _exchange(self, command: tuple[Any, ...]) -> Any:
         """One command, one reply. A connection that failed is closed, and connects again when used."""
-        pool = self._pool_of_this_loop()
+        pool = self._pools.get()
         connection = await pool.take()
         try:
             async with time_limit(self.config.socket_timeout):

@@ -122,6 +122,11 @@ def submit_jobs(jobs: Iterable[JobSpec | Mapping[str, Any]]) -> list[str]:
     return _own().submit_jobs(jobs)
 
 
+def wait_for_result(job_id: str, timeout: float | None = None) -> Any:
+    """See `RedisJobQueue.wait_for_result`."""
+    return _own().wait_for_result(job_id, timeout)
+
+
 def get_job_status(job_id: str) -> Job | None:
     """The whole job as it is now, or None when there is none of this id (any more)."""
     return get_job_queue().get_job(job_id)

@@ -78,5 +78,37 @@ class JobCancelledError(JobQueueError):
     reported of an attempt that isn't wanted any more."""
 
 
+class WaitTimeoutError(JobQueueError, TimeoutError):
+    """What was waited for didn't happen within the time given."""
+
+
+class JobNotFoundError(JobQueueError, LookupError):
+    """There is no job of this id (any more)."""
+
+
+class JobEndedError(JobQueueError, RuntimeError):
+    """A job ended, and has no result. `job_id` says which, `error` why, `traceback` where if it is known."""
+
+    def __init__(self, job_id: str, error: str | None, traceback: str | None = None) -> None:
+        super().__init__(job_id, error, traceback)
+        self.job_id = job_id
+        self.error = error
+        self.traceback = traceback
+
+
+class JobFailedError(JobEndedError):
+    """The job FAILED."""
+
+    def __str__(self) -> str:
+        return f"job {self.job_id} failed: {self.error}"
+
+
+class JobWasCancelledError(JobEndedError):
+    """The job that was waited for was CANCELLED. (JobCancelledError is for the job that runs.)"""
+
+    def __str__(self) -> str:
+        return f"job {self.job_id} was cancelled: {self.error}"
+
+
 class EmbeddedServerError(JobQueueError, RuntimeError):
     """The embedded server can't be found or started."""

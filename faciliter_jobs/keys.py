@@ -12,6 +12,11 @@ def job(tag: str, job_id: str) -> str:
     return f"{tag}job:{job_id}"
 
 
+def done(tag: str, job_id: str) -> str:
+    """The channel on which it is said that the job has ended."""
+    return f"{tag}done:{job_id}"
+
+
 def inbox(tag: str, worker: str) -> str:
     return f"{tag}inbox:{worker}"
 

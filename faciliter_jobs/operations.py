@@ -10,21 +10,24 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from . import codec, context, doctor, keys, scripts, validate
 from .config import JobConfig
-from .errors import AccessDeniedError, MissingKeyError, SchemaError
+from .encryption import Cipher
+from .errors import AccessDeniedError, InvalidArgumentError, MissingKeyError, SchemaError
 from .job import Job, JobSpec, JobStatus
-from .record import Claimed, fields_of, listed_job, read_job
+from .record import Claimed, Fields, fields_of, listed_job, read_job
 from .scripts import Call, Command, Ending, NewJob, Problem, Stats, Steps
 
 SCHEMA_VERSION = 1
 
 _PAGE = 500  # records in one script call
 _CLEANUP_BATCH = 1000
+_SUBMIT_BATCH = 1000
+_ANNOUNCED_MS = 60_000  # three times waiting.LOOK_EVERY
 _NEVER_AGAIN = -1  # fail.lua's max_retries for a failure that is final
 
 
@@ -71,15 +74,31 @@ class Operations:
         if not specs:
             return []
         validate.integer(len(specs), "jobs: their number", 1, validate.MAX_JOBS_PER_CALL)
+        new = self._new_jobs(specs, "jobs")
+        yield scripts.submit(self.tag, jobs=new)
+        return [job.job_id for job in new]
+
+    def submit_inputs(
+        self, job_type: str, inputs: Iterable[dict[str, Any]], fields: Mapping[str, Any]
+    ) -> Steps[list[str]]:
+        """A job of the type for each input, any number; `fields` are the further arguments of each."""
+        if "job_id" in fields:
+            raise InvalidArgumentError("job_id: each job needs one of its own")
+        values = ({**fields, "job_type": job_type, "input_data": data} for data in inputs)
+        new = self._new_jobs([validate.job_spec(value, i) for i, value in enumerate(values)], "inputs")
+        for first in range(0, len(new), _SUBMIT_BATCH):
+            yield scripts.submit(self.tag, jobs=new[first : first + _SUBMIT_BATCH])
+        return [job.job_id for job in new]
+
+    def _new_jobs(self, specs: list[JobSpec], name: str) -> list[scripts.NewJob]:
         new: list[scripts.NewJob] = []
         try:
             for spec in specs:
                 new.append(self._new_job(spec))
         except Exception as error:
-            error.args = (f"jobs[{len(new)}]: {error}",)
+            error.args = (f"{name}[{len(new)}]: {error}",)
             raise
-        yield scripts.submit(self.tag, jobs=new)
-        return [job.job_id for job in new]
+        return new
 
     def _new_job(self, spec: JobSpec) -> NewJob:
         job = validate.new_job(spec, self.config)
@@ -94,13 +113,35 @@ class Operations:
     # --- read -------------------------------------------------------------------------------------
 
     def get_job(self, job_id: str) -> Command[Job | None] | Call[Job | None]:
-        name = keys.job(self.tag, validate.job_id(job_id))
-        return Command(("HGETALL", name), partial(self.read_job, job_id))
+        return self.record(job_id, partial(self._read, read_job, job_id))
 
-    def read_job(self, job_id: str, record: Any) -> Job | None:
+    def listed_job(self, job_id: str) -> Command[Job | None] | Call[Job | None]:
+        """As `get_job`, but a damaged record shows its damage as the job's error, as in listings."""
+        return self.record(job_id, partial(self._read, listed_job, job_id))
+
+    def record(
+        self, job_id: str, read: Callable[[Any], Job | None]
+    ) -> Command[Job | None] | Call[Job | None]:
+        """The job's record, which `read` takes apart."""
+        return Command(("HGETALL", keys.job(self.tag, validate.job_id(job_id))), read)
+
+    def _read(
+        self, job_of: Callable[[str, Fields, Cipher | None], Job | None], job_id: str, record: Any
+    ) -> Job | None:
         """The job that a reply holds; None when it is empty."""
         fields = record if isinstance(record, dict) else fields_of(record)
-        return read_job(job_id, fields, self.codec.cipher) if fields else None
+        return job_of(job_id, fields, self.codec.cipher) if fields else None
+
+    def ended(self, job_ids: Iterable[str]) -> Steps[list[str]]:
+        """Which of the jobs have ended, or don't exist; the ends of the others are announced from now on."""
+        ids, found = list(job_ids), []
+        for first in range(0, len(ids), _PAGE):
+            some = ids[first : first + _PAGE]
+            statuses = yield scripts.watch(
+                self.tag, keep_ms=_ANNOUNCED_MS, company=self.company, job_ids=some
+            )
+            found += [i for i, status in zip(some, statuses) if status is None or status.is_terminal]
+        return found
 
     def list_jobs(
         self, status: JobStatus | None, company_id: str | None, user_id: str | None, limit: int

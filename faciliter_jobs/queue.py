@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from . import results
 from .base_queue import BaseJobQueue
 from .config import JobConfig
 from .errors import ConfigError, QueueUnavailableError
 from .job import Job, JobSpec, JobStatus
 from .operations import Operations
+from .progress_bar import need_rich
+from .results import JobHandle
 from .scripts import Ending, Problem, Stats
 from .transport import Transport
+from .waiting import Waiting, result_of
 
 if TYPE_CHECKING:
     from .tenant import CompanyQueue
@@ -111,6 +116,67 @@ class RedisJobQueue(BaseJobQueue):
         Each is a `JobSpec`, or a dict with the arguments of `submit_job`.
         """
         return self.transport.perform(self.operations.submit_many(jobs))
+
+    submit = results.giving_handles(submit_job, JobHandle)
+
+    # --- results ----------------------------------------------------------------------------------
+
+    def wait_for_result(self, job_id: str, timeout: float | None = None) -> Any:
+        """The job's result, as soon as it has one, without polling.
+
+        timeout: seconds; None: for as long as it takes, through outages of the server, too.
+        Raises JobFailedError (with `error` and `traceback`), JobWasCancelledError, JobNotFoundError,
+        WaitTimeoutError (a TimeoutError).
+        """
+        return result_of(self.wait_for_job(job_id, timeout))
+
+    def wait_for_job(self, job_id: str, timeout: float | None = None) -> Job:
+        """The job once it has ended, however it did. Raises JobNotFoundError, WaitTimeoutError."""
+        with closing(self._as_they_end([job_id], timeout, self.operations.get_job)) as jobs:
+            return next(jobs)
+
+    def as_completed(self, job_ids: Iterable[str], timeout: float | None = None) -> Iterator[Job]:
+        """Each of the jobs as it ends, however it does; each once. On one connection.
+
+        Raises WaitTimeoutError when not all have ended `timeout` seconds from now, and JobNotFoundError,
+        after all others, when some don't exist (any more).
+        """
+        return self._as_they_end(job_ids, timeout, self.operations.listed_job)
+
+    def map_jobs(
+        self,
+        job_type: str,
+        inputs: Iterable[dict[str, Any]],
+        *,
+        timeout: float | None = None,
+        progress: bool = False,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        **fields: Any,
+    ) -> Iterator[Any]:
+        """Submits a job for each input, any number, and gives their results in the order of the inputs.
+
+        timeout: seconds from the submission until all must have ended.
+        progress: shows a bar, in a terminal or a notebook (the `progress` extra).
+        ordered: False gives the results as the jobs end.
+        return_exceptions: gives JobFailedError and JobWasCancelledError among the results instead of raising
+            the first.
+        fields: further arguments of `submit_job`, the same for each job.
+        """
+        if progress:
+            need_rich()
+        ids = self.transport.perform(self.operations.submit_inputs(job_type, inputs, fields))
+        jobs = self._as_they_end(ids, timeout, self.operations.get_job)
+        shown_as = job_type if progress else None
+        return results.in_order(
+            jobs, ids, ordered=ordered, return_exceptions=return_exceptions, shown_as=shown_as
+        )
+
+    def _as_they_end(
+        self, job_ids: Iterable[str], timeout: float | None, read: results.Read
+    ) -> Generator[Job, None, None]:
+        waiting = Waiting(job_ids, timeout)
+        return results.jobs_as_they_end(self.transport, self.operations, waiting, read)
 
     # --- read -------------------------------------------------------------------------------------
 

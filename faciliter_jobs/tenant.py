@@ -8,10 +8,9 @@ from __future__ import annotations
 import copy
 import hashlib
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from . import scripts, validate
@@ -20,7 +19,8 @@ from .errors import InvalidArgumentError
 from .job import Job, JobSpec, JobStatus
 from .operations import Operations
 from .queue import RedisJobQueue
-from .scripts import Call, Command, Ending, Steps
+from .results import JobHandle, giving_handles
+from .scripts import Call, Command, Ending, NewJob, Steps
 
 
 class CompanyOperations(Operations):
@@ -41,36 +41,20 @@ class CompanyOperations(Operations):
             return job_id
         return validate.job_id(self._own_ids + job_id)
 
-    def submit(self, spec: JobSpec) -> tuple[str, Call[int]]:
-        return super().submit(self._own(spec))
-
-    def submit_many(self, jobs: Iterable[JobSpec | Mapping[str, Any]]) -> Steps[list[str]]:
-        specs = [validate.job_spec(job, i) for i, job in enumerate(jobs)]
-        own = []
-        for position, spec in enumerate(specs):
-            try:
-                own.append(self._own(spec))
-            except (ValueError, TypeError) as error:
-                error.args = (f"jobs[{position}]: {error}",)
-                raise
-        return super().submit_many(own)
-
-    def _own(self, spec: JobSpec) -> JobSpec:
+    def _new_job(self, spec: JobSpec) -> NewJob:
         job_id = None if spec.job_id is None else self.own_id(spec.job_id)
-        return replace(spec, company_id=self._company_of(spec.company_id), job_id=job_id)
+        own = replace(spec, company_id=self._company_of(spec.company_id), job_id=job_id)
+        return super()._new_job(own)
 
     def _company_of(self, company_id: str | None) -> str:
         if company_id is not None and company_id != self.company:
             raise InvalidArgumentError("company_id: this handle is another company's; leave it out")
         return self.company
 
-    def get_job(self, job_id: str) -> Command[Job | None] | Call[Job | None]:
-        return scripts.get_job(
-            self.tag,
-            job_id=validate.job_id(job_id),
-            company=self.company,
-            read=partial(self.read_job, job_id),
-        )
+    def record(
+        self, job_id: str, read: Callable[[Any], Job | None]
+    ) -> Command[Job | None] | Call[Job | None]:
+        return scripts.get_job(self.tag, job_id=validate.job_id(job_id), company=self.company, read=read)
 
     def list_jobs(
         self, status: JobStatus | None, company_id: str | None, user_id: str | None, limit: int
@@ -126,6 +110,38 @@ class CompanyQueue:
 
     def submit_jobs(self, jobs: Iterable[JobSpec | Mapping[str, Any]]) -> list[str]:
         return self._queue.submit_jobs(jobs)
+
+    submit = giving_handles(submit_job, JobHandle)
+
+    def wait_for_result(self, job_id: str, timeout: float | None = None) -> Any:
+        return self._queue.wait_for_result(job_id, timeout)
+
+    def wait_for_job(self, job_id: str, timeout: float | None = None) -> Job:
+        return self._queue.wait_for_job(job_id, timeout)
+
+    def as_completed(self, job_ids: Iterable[str], timeout: float | None = None) -> Iterator[Job]:
+        return self._queue.as_completed(job_ids, timeout)
+
+    def map_jobs(
+        self,
+        job_type: str,
+        inputs: Iterable[dict[str, Any]],
+        *,
+        timeout: float | None = None,
+        progress: bool = False,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        **fields: Any,
+    ) -> Iterator[Any]:
+        return self._queue.map_jobs(
+            job_type,
+            inputs,
+            timeout=timeout,
+            progress=progress,
+            ordered=ordered,
+            return_exceptions=return_exceptions,
+            **fields,
+        )
 
     def get_job(self, job_id: str) -> Job | None:
         return self._queue.get_job(job_id)

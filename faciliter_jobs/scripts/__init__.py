@@ -23,6 +23,7 @@ from .finish import Ending, cancel, complete, fail, progress, retry
 from .lifecycle import Cleaned, cleanup, heartbeat, leave, lose, promote, recover, release, tend
 from .reads import Stats, WorkerInfo, get_job, list_jobs, stats
 from .submit import NewJob, submit, submit_one
+from .watch import watch
 
 __all__ = [
     "Call",
@@ -69,4 +70,5 @@ __all__ = [
     "submit_one",
     "tend",
     "turn",
+    "watch",
 ]

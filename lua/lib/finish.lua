@@ -1,4 +1,4 @@
--- include: keys, clock, batch, record, payload, index, place, handoff
+-- include: keys, clock, batch, record, payload, index, place, handoff, notice
 -- The ends of an attempt: COMPLETED, FAILED, CANCELLED, or PENDING again.
 
 -- The record's last_op names the attempt that was ended and what ended it, unless the attempt did so
@@ -34,6 +34,7 @@ local function terminal(job, status, fields)
   redis.call('HSET', job.key, 'status', status, 'updated_at', STAMP, unpack(fields))
   batch.zadd(keys.finished(status), STAMP, job.id)
   index.set(job, status)
+  notice.ended(job, status)
   job.status, job.updated_at = status, STAMP
   return status
 end

@@ -35,6 +35,12 @@ local keys = {
   -- hash: the schema version (Python's connect reads and writes it)
   meta = function() return TAG .. 'meta' end,
 
+  -- string: there while somebody waits for jobs to end
+  waited = function() return TAG .. 'waited' end,
+
+  -- channel: where it is said that the job has ended, and how
+  done = function(id) return TAG .. 'done:' .. id end,
+
   -- hash: the job's record
   job = function(id) return TAG .. 'job:' .. id end,
 

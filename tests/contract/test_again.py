@@ -39,6 +39,7 @@ GIVEN: dict[str, Callable[[Stage, str, str], Any]] = {
     "job_id": lambda stage, job_id, token: job_id,
     "job_ids": lambda stage, job_id, token: [job_id],
     "jobs": lambda stage, job_id, token: [stage.new_job(job_id=job_id), stage.new_job(job_id="another")],
+    "keep_ms": lambda *_: 60_000,
     "known": lambda *_: [],
     "lease_ms": lambda *_: LEASE_MS,
     "limit": lambda *_: 100,

@@ -49,6 +49,7 @@ return names"""
 # function of keys.lua -> how many free strings it takes
 FAMILIES = {
     "job": 1,
+    "done": 1,
     "lane": 3,
     "ring": 2,
     "parked_for": 1,
@@ -64,7 +65,9 @@ FAMILIES = {
     "quarantine": 2,
     "named": 1,
 }
-SINGLE = ("seq", "meta", "homes", "index", "scheduled", "leases", "expiry", "types", "workers", "parked")
+SINGLE = (
+    "seq", "meta", "homes", "index", "scheduled", "leases", "expiry", "types", "workers", "parked", "waited",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +101,10 @@ def test_the_tag_is_the_prefix_in_braces(prefix, shard, tag):
 @pytest.mark.parametrize("text", HOSTILE)
 def test_python_makes_the_names_that_lua_makes(lua_names, text):
     tag = keys.tag("jobs:")
-    made = lua_names(tag, ("job", text), ("inbox", text), ("processing", text), ("tell", text), ("meta",))
-    ours = [make(tag, text) for make in (keys.job, keys.inbox, keys.processing, keys.tell)]
+    made = lua_names(
+        tag, ("job", text), ("inbox", text), ("processing", text), ("tell", text), ("done", text), ("meta",)
+    )
+    ours = [make(tag, text) for make in (keys.job, keys.inbox, keys.processing, keys.tell, keys.done)]
     ours.append(keys.meta(tag))
     assert made == [name.encode() for name in ours]
 

@@ -52,6 +52,9 @@ class _Ran:
         assert stage.bury() == []
         assert stage.promote() == (0, None)
         assert stage.recover() == 0
+        assert stage.run(scripts.watch(stage.tag, keep_ms=1000, company="", job_ids=[failed])) == [
+            JobStatus.FAILED
+        ]
         assert stage.cleanup().purged == 0
         assert stage.cancel(handed).value == "cancelled"
         assert len(stage.queue.list_jobs()) >= 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -38,3 +39,10 @@ def make_either(queue_class: Any, make_queue: Callable[..., RedisJobQueue]) -> I
 @pytest.fixture
 def either_queue(make_either: Callable[..., Any]) -> Any:
     return make_either()
+
+
+@pytest.fixture
+def background() -> Iterator[Callable[..., Future[Any]]]:
+    """Calls a function in a thread."""
+    with ThreadPoolExecutor(8) as pool:
+        yield pool.submit

@@ -3,6 +3,7 @@ command too many."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import uuid
@@ -13,6 +14,7 @@ import pytest
 import redis
 
 from faciliter_jobs import JobConfig, JobWorker, RedisJobQueue, acl, embedded, keys, scripts
+from faciliter_jobs.aio import AsyncJobQueue
 from faciliter_jobs.errors import AccessDeniedError, InvalidArgumentError
 from faciliter_jobs.scripts import Outcome
 from faciliter_jobs.scripts.compose import lua_folder, script_names
@@ -123,6 +125,25 @@ def produce(site):
     site.client.zadd(site.tag + "parked:t", {"gone": 1})
     assert queue.cancel_job(queue.submit_job("t"))
 
+    _wait(site, queue.config)
+
+
+def _wait(site, config):
+    """For the ends of two jobs, in one event loop."""
+    first, second = site.admin.submit_many(2)
+
+    async def main():
+        async with AsyncJobQueue(config) as shared:
+            waits = [asyncio.ensure_future(shared.wait_for_job(job_id, 10)) for job_id in (first, second)]
+            for wait, job_id in zip(waits, (first, second)):
+                while not wait.done() and not site.client.pubsub_numsub(keys.done(site.tag, job_id))[0][1]:
+                    await asyncio.sleep(0.005)
+                site.admin.complete(job_id)
+                assert (await wait).status.value == "completed"
+                await asyncio.sleep(0.05)  # the first channel is left
+
+    asyncio.run(main())
+
 
 def work(site):
     user, admin = site.user, site.admin
@@ -130,11 +151,14 @@ def work(site):
     assert site.client.hget(keys.meta(site.tag), "schema") == b"1"
     assert user.queue.health_check()
     one, two, three = admin.submit_many(3)
+    admin.run(scripts.watch(site.tag, keep_ms=60_000, company="", job_ids=[two]))
     first, second = user.claim(2)
     assert user.heartbeat(held=((one, first.token),)) == []
     user.progress(one, 10, first.token, "m")
-    # Not the first that it holds: that one goes back to the list's head.
-    assert user.turn([Outcome(two, second.token, "completed", b"\xc0")]).endings[0].accepted
+    # Not the first that it holds: that one goes back to the list's head. Who waits for it hears of it.
+    with _hears(site, keys.done(site.tag, two)) as ended:
+        assert user.turn([Outcome(two, second.token, "completed", b"\xc0")]).endings[0].accepted
+        assert until(lambda: ended.get_message(timeout=0.1), timeout=3)
     assert user.turn([Outcome(one, first.token, "failed", "e", max_retries=3)], want=2).jobs
     user.fail(one, error="e", delay_ms=10, max_retries=3)
     user.complete(one)
@@ -443,7 +467,7 @@ def test_the_commands_that_the_package_sends_itself_are_in_the_table():
     for file in package.rglob("*.py"):
         if file.name == "embedded.py" or file.parent.name == "testing":
             continue  # they own their servers
-        pattern = r"(?:Command|send_command|transport\.command)\(\(?\s*\"([A-Z]+)\""
+        pattern = r"(?:(?:Command|send_command|transport\.command)\(\(?\s*|subscriptions\(.*)\"([A-Z]+)\""
         sent |= {name.lower() for name in re.findall(pattern, file.read_text("utf-8"))}
     assert sent == {name for role in acl.ROLES.values() for name in role.plain}
 

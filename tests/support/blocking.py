@@ -11,6 +11,8 @@ from typing import Any
 from faciliter_jobs.aio import AsyncJobQueue
 from faciliter_jobs.config import JobConfig
 
+_ASYNC = "faciliter_jobs.aio"
+
 
 class _Blocking:
     """Calls what the other offers on an event loop in a thread, and waits."""
@@ -29,6 +31,9 @@ class _Blocking:
         except StopAsyncIteration:
             return
 
+    def __repr__(self) -> str:
+        return repr(self._target)
+
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._target, name)
         if not callable(found):
@@ -38,7 +43,10 @@ class _Blocking:
             made = found(*args, **kwargs)
             if inspect.isasyncgen(made):
                 return self._iterate(made)
-            return self._wait(made) if inspect.iscoroutine(made) else made
+            if inspect.iscoroutine(made):
+                made = self._wait(made)
+            # Handles, of jobs and of companies.
+            return _Blocking(made, self._loop) if type(made).__module__.startswith(_ASYNC) else made
 
         return call
 

@@ -23,13 +23,21 @@ LAYERS = [
     {"context", "scripts"},
     {"pool", "validate"},
     {"doctor"},
-    {"operations"},
+    {"operations", "progress_bar", "waiting"},
     {"transport"},
+    {"notices"},
+    {"results"},
     {"queue", "tenant"},
     {"default", "worker"},
 ]
 # Beside these, and imported only by who uses asyncio.
-ASYNCIO = [{"aio_pool"}, {"aio_transport"}, {"aio", "aio_tenant"}]
+ASYNCIO = [
+    {"aio_pool", "per_loop"},
+    {"aio_transport"},
+    {"aio_notices"},
+    {"aio_results"},
+    {"aio", "aio_tenant"},
+]
 FOR_ASYNCIO = {name for names in ASYNCIO for name in names}
 
 LAYER_OF = {name: number for number, names in enumerate(LAYERS + ASYNCIO) for name in names}

@@ -1,0 +1,129 @@
+"""Waiting for jobs to end without polling, handles, and mapping a job type over many inputs."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from .errors import JobNotFoundError, QueueUnavailableError
+from .job import Job, JobStatus
+from .notices import Notices
+from .operations import Operations
+from .progress_bar import progress_bar
+from .scripts import Call, Command
+from .transport import Transport, pause_before
+from .waiting import LOOK_EVERY, InOrder, Waiting, outcome_of
+
+Read = Callable[[str], "Command[Job | None] | Call[Job | None]"]
+
+
+def jobs_as_they_end(
+    transport: Transport, operations: Operations, waiting: Waiting, read: Read
+) -> Generator[Job, None, None]:
+    """Each job once, as it ends. Raises WaitTimeoutError; JobNotFoundError after all others, and
+    QueueUnavailableError when the server can't be reached at the start. Later outages are sat out."""
+
+    def taken(job_ids: Iterable[str]) -> Iterator[Job]:
+        for job_id in job_ids:
+            job = transport.fetch(read(job_id))
+            if waiting.take(job_id, job) and job is not None:
+                yield job
+
+    # A look before there is a connection to wait on: it may not be needed.
+    yield from taken(transport.perform(operations.ended(waiting.left)))
+    failures = 0
+    while waiting.left:
+        waiting.at_most(0)
+        try:
+            with Notices(transport, operations.tag, waiting.left) as notices:
+                while waiting.left:
+                    # After the subscription: what ends from here on is heard.
+                    yield from taken(transport.perform(operations.ended(waiting.left)))
+                    failures = 0
+                    look_again = time.monotonic() + LOOK_EVERY
+                    while waiting.left and (pause := look_again - time.monotonic()) > 0:
+                        yield from taken(notices.wait(waiting.at_most(pause)))
+                    notices.subscribe(list(waiting.left)[:1])  # is it alive?
+        except QueueUnavailableError:
+            failures += 1
+            time.sleep(waiting.at_most(pause_before(failures)))
+    waiting.finish()
+
+
+def in_order(
+    jobs: Iterator[Job],
+    job_ids: list[str],
+    *,
+    ordered: bool,
+    return_exceptions: bool,
+    shown_as: str | None,
+) -> Iterator[Any]:
+    """The results of jobs that come as they end, with a progress bar of that name."""
+    order = InOrder(job_ids, ordered)
+    with progress_bar(len(job_ids), shown_as) as step:
+        for job in jobs:
+            step(job)
+            for ready in order.add(job):
+                yield outcome_of(ready, return_exceptions)
+
+
+P = ParamSpec("P")
+H = TypeVar("H")
+
+
+def giving_handles(
+    submit_job: Callable[Concatenate[Any, P], Any], handle: Callable[[Any, str], H]
+) -> Callable[Concatenate[Any, P], H]:
+    """`submit_job` as a method of the same arguments that returns a handle."""
+
+    def submit(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> H:
+        return handle(self, self.submit_job(*args, **kwargs))
+
+    return documented_as(submit, submit_job, "JobHandle")
+
+
+def documented_as(submit: Callable[P, H], submit_job: Callable[..., Any], returns: str) -> Callable[P, H]:
+    """Named and signed for help() and editors."""
+    submit.__name__, submit.__qualname__ = "submit", submit_job.__qualname__.replace("submit_job", "submit")
+    submit.__doc__ = "As `submit_job`, with the same arguments; returns a handle on the job."
+    signature = inspect.signature(submit_job)
+    submit.__signature__ = signature.replace(return_annotation=returns)  # type: ignore[attr-defined]
+    return submit
+
+
+class HandledBy(Protocol):
+    def get_job(self, job_id: str) -> Job | None: ...
+    def wait_for_result(self, job_id: str, timeout: float | None = None) -> Any: ...
+    def cancel_job(self, job_id: str) -> bool: ...
+
+
+class JobHandle:
+    """A submitted job."""
+
+    def __init__(self, queue: HandledBy, job_id: str) -> None:
+        self.id = job_id
+        self._queue = queue
+
+    def __repr__(self) -> str:
+        return f"JobHandle({self.id!r})"
+
+    def get(self) -> Job:
+        """The job as it is now. Raises JobNotFoundError when it is gone."""
+        job = self._queue.get_job(self.id)
+        if job is None:
+            raise JobNotFoundError(f"there is no such job (any more): job {self.id}")
+        return job
+
+    def status(self) -> JobStatus:
+        """Raises JobNotFoundError when the job is gone."""
+        return self.get().status
+
+    def result(self, timeout: float | None = None) -> Any:
+        """See `RedisJobQueue.wait_for_result`."""
+        return self._queue.wait_for_result(self.id, timeout)
+
+    def cancel(self) -> bool:
+        """See `RedisJobQueue.cancel_job`."""
+        return self._queue.cancel_job(self.id)
