@@ -30,6 +30,7 @@ class Producer:
         self._random = random.Random(seed)
         self._backlog = backlog  # more jobs than that shall not wait
         self._latest: deque[str] = deque(maxlen=_REMEMBERED)
+        self._batches: deque[list[dict[str, Any]]] = deque(maxlen=30)
         self._number = 0
         self._stopping = False
         self._looked_at = 0.0
@@ -84,6 +85,7 @@ class Producer:
 
     def _submit(self, specs: list[dict[str, Any]]) -> None:
         self._latest.extend(spec["job_id"] for spec in specs)  # known even when the reply gets lost
+        self._batches.append(specs)
         self._queue.submit_jobs(specs)
 
     def _bulk(self) -> None:
@@ -114,10 +116,10 @@ class Producer:
             self._queue.submit_job(**spec)
 
     def _again(self) -> None:
-        """What a caller does who was told that the outcome is unknown: the same ids once more."""
-        specs = [self._spec() for _ in range(self._random.randint(1, 20))]
-        self._submit(specs)
-        self._queue.submit_jobs(specs)
+        """What a caller does who was told that the outcome is unknown: the same ids once more, soon or
+        late, when most of them have run."""
+        if self._batches:
+            self._queue.submit_jobs(self._random.choice(self._batches))
 
     # --- the rest ---------------------------------------------------------------------------------
 
