@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -154,13 +155,11 @@ def _number(text: str) -> float:
 
 
 def _convert(name: str, text: str, convert: Callable[[str], T], *, show: bool = True) -> T:
-    try:
+    with contextlib.suppress(ValueError):  # whose text shows the value
         return convert(text)
-    except ValueError:
-        kind = {int: "an integer", _number: "a number", _boolean: "true or false"}.get(convert)
-        if not show:  # of a URL: where its password has a slash, a part of it would stand here
-            raise ConfigError(f"{name}: expected {kind}") from None
-        raise ConfigError(f"{name}: expected {kind}, got {text!r}") from None
+    kind = {int: "an integer", _number: "a number", _boolean: "true or false"}.get(convert)
+    # What may hold a password isn't shown: a URL in the wrong variable, a part of one that is malformed.
+    raise ConfigError(f"{name}: expected {kind}" + (f", got {text!r}" if show and "@" not in text else ""))
 
 
 _PARTS: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
@@ -244,6 +243,8 @@ def _fields_of_url(url: str, name: str) -> dict[str, Any]:
         parts = urlsplit(url)
     except ValueError:  # its text may hold the password
         raise ConfigError(f"{name}: not a URL that can be read") from None
+    if parts.fragment or "@" in parts.query:
+        raise ConfigError(f"{name}: a password's #, ? and / are written %23, %3F and %2F")
     query = dict(parse_qsl(parts.query))
     values: dict[str, Any] = {}
     if parts.username:
@@ -253,10 +254,12 @@ def _fields_of_url(url: str, name: str) -> dict[str, Any]:
     if "db" in query:
         values["db"] = _convert(f"{name}: db", query["db"], int, show=False)
     if parts.scheme == "embedded":
+        if "@" in parts.netloc:
+            raise ConfigError(f"{name}: an embedded server has no user and no password")
         return {**values, "embedded": unquote(parts.netloc + parts.path)}
     if parts.scheme == "unix":
         path = unquote(parts.path)
-        if not path:
+        if not path or (parts.netloc and not parts.netloc.endswith("@")):
             raise ConfigError(f"{name}: unix:// needs the path of a socket")
         return {**values, "unix_socket": path}
     if parts.scheme not in ("redis", "rediss"):
@@ -267,10 +270,11 @@ def _fields_of_url(url: str, name: str) -> dict[str, Any]:
 
 
 def _network_fields(parts: Any, query: dict[str, str], name: str) -> dict[str, Any]:
-    try:
+    port: int | None = -1
+    with contextlib.suppress(ValueError):  # whose text may show a part of the password
         port = parts.port
-    except ValueError:
-        raise ConfigError(f"{name}: the port is not a number from 1 to 65535") from None
+    if port == -1:
+        raise ConfigError(f"{name}: the port is not a number from 1 to 65535")
     values: dict[str, Any] = _given(host=parts.hostname, port=port)
     if database := parts.path.strip("/"):
         values["db"] = _convert(f"{name}: db", database, int, show=False)

@@ -47,6 +47,8 @@ def _text(value: Any) -> str:
 
 
 def _requirement(value: Any) -> ssl.VerifyMode:
+    if isinstance(value, str):
+        value = value.removeprefix("CERT_").lower()  # Python's own names, as Celery's URLs have them
     return ssl.CERT_NONE if value is None else _one_of(_REQUIREMENTS)(value)
 
 

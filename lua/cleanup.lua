@@ -6,10 +6,13 @@
 -- MOVES    PENDING -> CANCELLED when its ttl has passed; COMPLETED, FAILED, CANCELLED -> (none): record and every index entry
 -- AGAIN    cleans what is due then
 -- COST     O(limit * log n)
--- include: go_on, clock, cleanup
+-- include: keys, clock, cleanup
 
 local limit, finished_before_ms = unpack(ARGV)
 limit = tonumber(limit)
+-- A write that needs no memory goes first, as go_on's; this one only operators and workers have a right
+-- to, so that the ACL refuses others before anything is purged.
+redis.call('HDEL', keys.homes(), '')
 local aged = 0
 if finished_before_ms ~= '' then
   aged = cleanup.finished_before(NOW - tonumber(finished_before_ms), limit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from faciliter_jobs import AsyncJobQueue, JobConfig, JobStatus, RedisJobQueue, embedded
+from faciliter_jobs import AsyncJobQueue, JobConfig, JobStatus, RedisJobQueue, embedded, tls
 from faciliter_jobs.errors import ConfigError, QueueUnavailableError
 from tests.support.certificates import Authority
 from tests.support.server import ServerProcess
@@ -306,6 +307,11 @@ def test_an_option_that_can_not_be_is_named(options, named):
 def test_a_connection_is_never_plain_where_certificates_are_set_for_it(env, named):
     with pytest.raises(ConfigError, match=named):
         JobConfig.from_env(env)
+
+
+def test_python_s_names_of_the_requirements_are_known():
+    config = JobConfig.from_url("rediss://h?ssl_cert_reqs=CERT_NONE")
+    assert tls.read(config.ssl_options) == {"ssl_cert_reqs": ssl.CERT_NONE}
 
 
 def test_what_the_url_says_goes_before_the_variables():
