@@ -30,7 +30,7 @@ class Alarm:
 
 
 class Alarms:
-    """One thread for all, started with the first alarm. `after` is safe in signal handlers."""
+    """One thread for all, started by `start`: `after` is safe in signal handlers, starting a thread isn't."""
 
     def __init__(self) -> None:
         # Re-entrant: a signal may come while this very thread holds it.
@@ -41,14 +41,16 @@ class Alarms:
         self._thread: threading.Thread | None = None
         self._closed = False
 
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
+        self._thread.start()
+
     def after(self, seconds: float, action: Callable[[], None]) -> Alarm:
+        """Calls it then; not before `start`."""
         alarm = Alarm(self, action)
         with self._changed:
             heapq.heappush(self._heap, (time.monotonic() + seconds, next(self._numbers), alarm))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
-                self._thread.start()
-            elif self._heap[0][2] is alarm:
+            if self._heap[0][2] is alarm:
                 self._changed.notify()
         return alarm
 

@@ -105,6 +105,7 @@ class Service:
         done = 0
         if pool is not None:
             pool.open()
+        self._alarms.start()
         try:
             hooks.started(await_it)
             # A server that is away now is met by the loop as any other loss of it.

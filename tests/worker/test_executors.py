@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import importlib.util
 import os
 import signal
 import sys
@@ -368,3 +369,12 @@ def test_bad_timeouts_and_hooks_are_named(queue):
         worker.register_function_handler("t", lambda job: {}, timeout=-1)
     with pytest.raises(InvalidTypeError, match="on_startup"):
         worker.on_startup("not a function")
+
+
+def test_the_event_loop_is_uvloops_where_that_is_installed(queue, run_worker, looks):
+    async def handle(job):
+        return {"module": type(asyncio.get_running_loop()).__module__.split(".")[0]}
+
+    run_worker({"t": handle}, executor="asyncio")
+    expected = "uvloop" if importlib.util.find_spec("uvloop") else "asyncio"
+    assert looks.finished(queue.submit_job("t")).result == {"module": expected}

@@ -45,7 +45,7 @@ def _given_back(queue, job_id):
 
 
 def test_sigterm_lets_running_jobs_end(queue, start, where, looks):
-    running = queue.submit_job("sleep", {"seconds": 1})
+    running = queue.submit_job("sleep", {"seconds": 0.5})
     process = start(poll_interval=30, **where)
     looks.entered(running)
     process.send_signal(signal.SIGTERM)

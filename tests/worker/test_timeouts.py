@@ -165,6 +165,7 @@ def test_many_timeouts_that_came_to_nothing_are_forgotten():
     from faciliter_jobs.worker.alarms import Alarms
 
     alarms = Alarms()
+    alarms.start()
     for _ in range(5000):
         assert alarms.after(3600, lambda: None).cancel()
     assert len(alarms._heap) < 1000
