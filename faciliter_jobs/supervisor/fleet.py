@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import random
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -222,7 +223,8 @@ class Fleet:
 
     def _say_goodbye(self, child: Child, death: Death) -> None:
         done = words.count(child.beat.done, "job")
-        if death.code == 0 or (child.ready_at is None and not child.aborted):
+        # By our own signal: before it took them, or when it had done with them.
+        if death.code in (0, -signal.SIGTERM):
             log.debug("worker %d (pid %d) has stopped, after %s", child.slot, child.pid, done)  # it said so
         else:
             log.warning("worker %d (pid %d) %s while it was to stop", child.slot, child.pid, death)

@@ -123,10 +123,9 @@ class _Supervisor:
     def _take(self, number: int) -> None:
         if number == signal.SIGUSR1:
             self._print_state()
-        elif number == signal.SIGHUP and not self._terminal_is_gone():
-            if not self._fleet.stopping:
-                self._fleet.roll("SIGHUP")
-        elif number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        elif number == signal.SIGHUP:
+            self._hang_up()
+        elif number in (signal.SIGTERM, signal.SIGINT):
             self._stop(signal.Signals(number).name)
 
     def _stop(self, name: str) -> None:
@@ -150,8 +149,16 @@ class _Supervisor:
             jobs, workers = words.count(running, "running job"), words.count(len(children), "worker")
             log.info("waiting for %s of %s", jobs, workers)
 
+    def _hang_up(self) -> None:
+        """It is also what comes, once or twice, when a terminal is closed."""
+        if self._fleet.stopping:
+            return
+        if self._terminal_is_gone():
+            self._stop("the terminal is gone")
+        else:
+            self._fleet.roll("SIGHUP")
+
     def _terminal_is_gone(self) -> bool:
-        """SIGHUP is also what the system sends when a terminal is closed."""
         if not self._at_terminal:
             return False
         try:

@@ -35,14 +35,20 @@ def environment(config: JobConfig) -> dict[str, str]:
 
 class Running:
     def __init__(
-        self, config: JobConfig, *options: str, target: str = APP, cwd: Path = ROOT, **env: str
+        self,
+        config: JobConfig,
+        *options: str,
+        target: str = APP,
+        cwd: Path = ROOT,
+        stdin: int = subprocess.DEVNULL,
+        **env: str,
     ) -> None:
         command = [sys.executable, "-m", "faciliter_jobs.cli", "worker", target, *options]
         self.process = subprocess.Popen(
             command,
             cwd=cwd,
             env=environment(config) | env,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -81,3 +81,19 @@ def test_sighup_replaces_all_workers_while_as_many_as_before_serve_jobs(queue, r
     for pid in running.pids():
         running.said(rf"worker \d \(pid {pid}\) ready, for .* s: 0 jobs done, 0 running, \d+ MB resident")
     assert running.stop() == 0
+
+
+def test_a_closed_terminal_stops_it_and_does_not_roll_it(queue, run):
+    """SIGHUP is what a closed terminal sends, from the system and from the shell."""
+    ours, theirs = os.openpty()
+    running = run("--processes", "2", stdin=theirs).ready()
+    os.close(theirs)
+    job_id = queue.submit_job("sleep", {"seconds": 1})
+    _entered(queue, job_id)
+    os.close(ours)
+    running.send(signal.SIGHUP)
+    running.send(signal.SIGHUP)
+    assert running.ended() == 0
+    assert "the terminal is gone: stopping" in running.log
+    assert "are given back now" not in running.log and "replacing" not in running.log
+    assert queue.get_job(job_id).status is JobStatus.COMPLETED
