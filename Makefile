@@ -15,7 +15,7 @@ test: $(STAMP)
 
 # Without the tests that start many processes.
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/package
+	$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/package --ignore=tests/supervisor
 
 # The whole suite on each server that this machine has.
 test-all: $(STAMP)

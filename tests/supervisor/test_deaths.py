@@ -54,47 +54,34 @@ def test_a_job_that_kills_its_workers_ends_as_a_dead_letter_and_the_others_go_on
     assert queue.doctor() == []
 
 
-def test_workers_end_after_their_running_job_when_their_supervisor_is_killed(queue, run):
-    running = run("--processes", "2").ready()
+def test_workers_of_a_killed_supervisor_end_after_their_jobs_or_give_them_back(queue, run):
+    running = run("--processes", "2", "--shutdown-timeout", "3").ready()
     pids = running.pids()
-    ending = queue.submit_job("sleep", {"seconds": 1})
-    _entered(queue, ending)
+    ending, endless = (queue.submit_job("sleep", {"seconds": seconds}) for seconds in (1, 600))
+    assert {_entered(queue, ending), _entered(queue, endless)} == set(pids)
     running.send(signal.SIGKILL)
     until(lambda: not any(map(lives, pids)), 30)
-    assert _completed(queue, ending)
     assert running.log.count("the supervisor is gone") == 2
+    assert _completed(queue, ending)
+    given_back = queue.get_job(endless)
+    assert given_back.status is JobStatus.PENDING and given_back.retry_count == 0
     assert queue.stats().workers == [] and queue.doctor() == []
 
 
-def test_workers_of_a_killed_supervisor_give_back_what_outlasts_the_shutdown_timeout(queue, run):
-    running = run("--processes", "2", "--shutdown-timeout", "0.3").ready()
-    pids = running.pids()
-    job_id = queue.submit_job("sleep", {"seconds": 600})
-    _entered(queue, job_id)
-    running.send(signal.SIGKILL)
-    until(lambda: not any(map(lives, pids)), 30)
-    assert queue.get_job(job_id).status is JobStatus.PENDING and queue.get_job(job_id).retry_count == 0
-    assert queue.doctor() == []
-
-
-def test_a_worker_whose_interpreter_is_held_is_killed_where_it_stands_and_its_job_runs_again(queue, run):
+def test_workers_that_are_stopped_or_whose_interpreter_is_held_are_killed_and_replaced(queue, run):
     """LESSONS 9, 21."""
     running = run("--processes", "2", "--hang-timeout", "2").ready()
-    job_id = queue.submit_job("hold_the_interpreter")
-    running.said(r"worker \d \(pid \d+\) hangs: it has given no sign of life for \d s; it is killed")
-    running.said("Fatal Python error: Aborted")
-    running.said(r"in hold_the_interpreter")
-    running.said(r"was killed by SIGABRT")
-    until(lambda: _completed(queue, job_id), 30)
-    assert queue.get_job(job_id).result == {"attempt": 2}
-
-
-def test_a_stopped_worker_is_replaced(queue, run):
-    running = run("--processes", "2", "--hang-timeout", "1").ready()
     victim = running.pids()[0]
     os.kill(victim, signal.SIGSTOP)
+    job_id = queue.submit_job("hold_the_interpreter")
+    running.said(rf"worker 1 \(pid {victim}\) hangs: it has given no sign of life for \d s; it is killed")
     running.said(rf"worker 1 \(pid {victim}\) was killed by SIGKILL .*; a new one")
-    until(lambda: running.get("/readyz")[0] == 200 and victim not in running.pids(), 30)
+    running.said("Fatal Python error: Aborted")
+    running.said(r"in hold_the_interpreter")  # it shows where it stood
+    running.said(r"worker 2 .* was killed by SIGABRT")
+    until(lambda: _completed(queue, job_id), 30)
+    assert queue.get_job(job_id).result == {"attempt": 2}
+    running.ready()
 
 
 def test_a_supervisor_waits_for_its_server_and_says_so_once_for_all_workers(own_server, run):
@@ -138,11 +125,30 @@ def test_a_target_that_can_not_be_imported_ends_the_supervisor_with_its_error(ru
     )
 
 
-def test_a_target_that_is_none_ends_the_supervisor_with_exit_code_2(run, tmp_path):
-    running = _run_module(run, tmp_path, "worker = 7", *_ONE)
-    assert running.ended() == 2
-    assert "Traceback" not in running.log
-    assert running.log.splitlines()[-1].startswith("error: app_of_test:worker: expected a JobWorker")
+@pytest.mark.parametrize(
+    ("text", "message", "usage"),
+    [
+        ("worker = 7", "app_of_test:worker: expected a Job", True),
+        ("import sys; sys.exit('no settings')", "SystemExit: no settings", False),
+        ("from faciliter_jobs import JobWorker; worker = JobWorker()", "no handler is registered", True),
+        ("def worker(): return 1 / 0", "ZeroDivisionError: division by zero", False),
+    ],
+)
+def test_a_child_tells_why_it_can_not_serve(queue, tmp_path, text, message, usage):
+    (tmp_path / "app_of_test.py").write_text(text)
+    (read, line), (life, held) = os.pipe(), os.pipe()
+    command = [sys.executable, "-m", "faciliter_jobs.supervisor.child", "app_of_test:worker", "--slot", "1"]
+    command += ["--line", str(line), "--life", str(life), "--shutdown-timeout", "1", "--hang-timeout", "0"]
+    env = environment(queue.config) | {"PYTHONPATH": str(ROOT)}
+    assert subprocess.run(command, cwd=tmp_path, env=env, pass_fds=(line, life)).returncode == beat.FAILED
+    os.close(line)
+    with os.fdopen(read, "rb") as told:
+        news = [beat.decode(said) for said in told]
+    for fd in (life, held):
+        os.close(fd)
+    (failure,) = [said for said in news if isinstance(said, beat.Failure)]
+    assert failure.message.startswith(message) and failure.usage is usage
+    assert ("Traceback" in failure.traceback) is not usage
 
 
 def test_a_module_that_ends_its_process_ends_the_supervisor(run, tmp_path):

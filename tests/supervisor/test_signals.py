@@ -16,18 +16,20 @@ def _entered(queue, job_id):
     return int(said.split()[1])
 
 
-def test_sigterm_lets_running_jobs_end_and_leaves_nothing_behind(queue, run, tmp_path):
+def test_sigterm_lets_running_jobs_end_gives_back_the_rest_and_leaves_nothing_behind(queue, run, tmp_path):
     ready_file = tmp_path / "ready"
-    running = run("--processes", "2", "--ready-file", str(ready_file)).ready()
+    options = ("--processes", "2", "--shutdown-timeout", "3", "--ready-file", str(ready_file))
+    running = run(*options).ready()
     assert ready_file.exists()
     pids = running.pids()
-    assert len(set(pids)) == 2
-    jobs = [queue.submit_job("sleep", {"seconds": 1}) for _ in range(2)]
-    assert {_entered(queue, job_id) for job_id in jobs} == set(pids)
+    ending, endless = (queue.submit_job("sleep", {"seconds": seconds}) for seconds in (1, 600))
+    assert {_entered(queue, ending), _entered(queue, endless)} == set(pids)
     running.send(signal.SIGTERM)
     until(lambda: not ready_file.exists(), 1)
     assert running.ended() == 0
-    assert [queue.get_job(job_id).status for job_id in jobs] == [JobStatus.COMPLETED] * 2
+    assert queue.get_job(ending).status is JobStatus.COMPLETED
+    given_back = queue.get_job(endless)
+    assert given_back.status is JobStatus.PENDING and given_back.retry_count == 0
     assert not any(map(lives, pids)) and not ready_file.exists()
     assert queue.stats().workers == [] and queue.doctor() == []
 
@@ -40,17 +42,6 @@ def test_a_terminals_ctrl_c_reaches_the_supervisor_alone_and_a_second_gives_jobs
     running.said("SIGINT: stopping when running jobs have ended, in 30 s at most")
     assert lives(pid)
     os.killpg(running.pid, signal.SIGINT)
-    assert running.ended(15) == 0
-    job = queue.get_job(job_id)
-    assert job.status is JobStatus.PENDING and job.retry_count == 0
-    assert queue.doctor() == []
-
-
-def test_after_the_shutdown_timeout_jobs_are_given_back_uncounted(queue, run):
-    running = run("--processes", "2", "--shutdown-timeout", "0.5").ready()
-    job_id = queue.submit_job("sleep", {"seconds": 600})
-    _entered(queue, job_id)
-    running.send(signal.SIGTERM)
     assert running.ended(15) == 0
     job = queue.get_job(job_id)
     assert job.status is JobStatus.PENDING and job.retry_count == 0
