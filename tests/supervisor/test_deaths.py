@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 
+import pytest
+
 from faciliter_jobs import JobStatus, RedisJobQueue
-from tests.supervisor.running import ROOT, lives
+from faciliter_jobs.supervisor import beat
+from tests.supervisor.running import ROOT, environment, lives
 from tests.support.wait import until
 
 
