@@ -3,6 +3,7 @@
 from .app import JobApp
 from .context import JobContext, State
 from .dependencies import Depends
+from .handle import TaskHandle
 from .task import Task
 
-__all__ = ["Depends", "JobApp", "JobContext", "State", "Task"]
+__all__ = ["Depends", "JobApp", "JobContext", "State", "Task", "TaskHandle"]

@@ -45,7 +45,8 @@ class PydanticConverter:
         self._adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(annotation)
 
     def dump(self, value: Any) -> Any:
-        data = self.dump_unchecked(self.load(value))
+        checked = self.load(value)
+        data = plain(self._adapter.dump_python(checked, by_alias=True, warnings=False, round_trip=True))
         self.load(data)  # a model whose dump it can't read itself is found out now, not by the worker
         return data
 

@@ -18,6 +18,7 @@ from ..queue import RedisJobQueue
 from . import context as contexts
 from .context import JobContext
 from .dependencies import make, make_async
+from .handle import TaskHandle
 from .signature import Signature
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Task(Generic[P, C, R]):
     ) -> None:
         if not callable(function):
             raise InvalidTypeError(f"task: expected a function, got {type(function).__name__}")
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise InvalidTypeError(f"{name}: a generator has no result that a job could keep")
         functools.update_wrapper(self, function)  # first: it brings attributes of the function's own
         self.app = app
         self.name = validate.job_type(name, "task's name")
@@ -132,12 +135,24 @@ class Task(Generic[P, C, R]):
         bound._options = _checked({**self._options, **options}, self.name, SubmitOptions)
         return bound
 
+    # --- results ----------------------------------------------------------------------------------
+
+    def start(self, *args: P.args, **kwargs: P.kwargs) -> TaskHandle[R]:
+        """`submit`, with a handle on the job instead of its id."""
+        return self.handle(self.submit(*args, **kwargs))
+
+    def handle(self, job_id: str) -> TaskHandle[R]:
+        """A handle on a job of this task: `.result(timeout)`, `.status()`, `.job()`, `.cancel()`."""
+        return TaskHandle(self, job_id)
+
     def result_of(self, job_id: str) -> R | None:
-        """The result of a COMPLETED job as the function's return type, else None."""
+        """The result of a COMPLETED job as the function's return type, else None. Doesn't wait."""
         job = self.app.queue.get_job(job_id)
-        if job is None or job.result is None:
-            return None
-        return cast(R, self.signature.load_result(job.result))
+        return None if job is None or job.result is None else self.load_result(job.result)
+
+    def load_result(self, result: Any) -> R:
+        """What a job has returned, as the function's return type. Raises InvalidArgumentError."""
+        return cast(R, self.signature.load_result(result))
 
     # --- run --------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 from .. import codec, context, validate
 from ..base_queue import BaseJobQueue
 from ..config import JobConfig
+from ..errors import JobNotFoundError, WaitTimeoutError
 from ..job import Job, JobSpec, JobStatus
 from ..middleware import Middleware, with_middleware
 from ..operations import Operations
@@ -19,6 +20,7 @@ from ..queue import RedisJobQueue
 from ..record import Claimed, Fields, job_from_fields
 from ..scripts import NewJob, Outcome
 from ..tasks import JobApp
+from ..waiting import result_of
 from ..worker import event_loop
 from ..worker.executor import Executor, Served
 from ..worker.hooks import Hooks
@@ -186,6 +188,18 @@ class EagerQueue(BaseJobQueue):
     def get_job_result(self, job_id: str) -> Any:
         job = self.get_job(job_id)
         return job.result if job is not None and job.status is JobStatus.COMPLETED else None
+
+    def wait_for_job(self, job_id: str, timeout: float | None = None) -> Job:
+        """Raises WaitTimeoutError at once for a job that hasn't ended: nothing else would end it."""
+        job = self.get_job(job_id)
+        if job is None:
+            raise JobNotFoundError(f"there is no such job (any more): job {job_id}")
+        if not job.status.is_terminal:
+            raise WaitTimeoutError(f"not ended, and run by nobody: job {job_id}")
+        return job
+
+    def wait_for_result(self, job_id: str, timeout: float | None = None) -> Any:
+        return result_of(self.wait_for_job(job_id, timeout))
 
     def list_jobs(
         self,

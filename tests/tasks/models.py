@@ -32,6 +32,21 @@ class Order(pydantic.BaseModel):
     amount: int = pydantic.Field(default=1, gt=0, alias="quantity")
 
 
+class Strict(pydantic.BaseModel, extra="forbid"):
+    width: int
+    settings: pydantic.Json[dict[str, int]] | None = None
+
+    @pydantic.computed_field
+    def area(self) -> int:
+        return self.width**2
+
+
+class Unreadable(pydantic.BaseModel):
+    """Its dump isn't what it is read from."""
+
+    n: int = pydantic.Field(validation_alias="in", serialization_alias="out")
+
+
 class Parcel(msgspec.Struct):
     id: UUID
     at: datetime

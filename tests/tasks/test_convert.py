@@ -16,7 +16,7 @@ from pydantic import Field
 from faciliter_jobs import InvalidArgumentError, InvalidTypeError, codec
 from faciliter_jobs.tasks.convert import MsgspecConverter, PydanticConverter, converter_for
 from faciliter_jobs.tasks.plain import plain
-from tests.tasks.models import Colour, Order, Parcel, Point
+from tests.tasks.models import Colour, Order, Parcel, Point, Strict, Unreadable
 
 ID = UUID(int=5)
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678, tzinfo=timezone.utc)
@@ -64,6 +64,18 @@ def test_models_come_through_with_aliases_and_nested_dataclasses():
     order = Order(id=ID, at=NOW, day=date(2030, 1, 1), raw=b"\xff", points=[Point(1)], quantity=3)
     assert _through(converter_for(Order), order) == order
     assert _through(converter_for(list[Order]), [order]) == [order]
+
+
+def test_computed_fields_are_left_out_of_arguments_and_part_of_results():
+    strict = Strict(width=3, settings='{"a": 1}')
+    converter = converter_for(Strict)
+    assert _through(converter, strict) == strict
+    assert converter.dump_unchecked(strict) == {"width": 3, "settings": {"a": 1}, "area": 9}
+
+
+def test_a_model_that_cannot_read_its_own_dump_is_refused_at_submit():
+    with pytest.raises(InvalidArgumentError, match="in: Field required"):
+        converter_for(Unreadable).dump(Unreadable.model_validate({"in": 1}))
 
 
 def test_structs_are_msgspecs_whatever_else_is_installed():

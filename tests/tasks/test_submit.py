@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -93,6 +94,14 @@ def test_arguments_that_do_not_fit_are_refused_before_anything_is_written(
 
 def _star(*widths: int) -> None: ...
 def _positional(width: int, /) -> None: ...
+def _generator(width: int) -> Iterator[int]:
+    yield width
+
+
+async def _async_generator() -> AsyncIterator[int]:
+    yield 1
+
+
 def _context_late(width: int, ctx: JobContext) -> None: ...
 
 
@@ -101,6 +110,8 @@ def _context_late(width: int, ctx: JobContext) -> None: ...
     [
         (_star, "widths: takes any number of positional arguments"),
         (_positional, "width: is positional-only"),
+        (_generator, "a generator has no result"),
+        (_async_generator, "a generator has no result"),
         (_context_late, "ctx: the JobContext must be first"),
     ],
 )

@@ -72,6 +72,9 @@ def use() -> None:
     assert_type(resize.options(company_id="c", delay=5).submit("a", 1), str)
     assert_type(resize.submit_many(resize.spec("a", width) for width in range(3)), list[str])
     assert_type(store.submit("row"), str)
+    assert_type(resize.start("a", 1).result(timeout=5), str)
+    assert_type(deep.handle("id").result(), list[str])
+    assert_type(blur.load_result(None), bytes)
 
 
 async def use_async() -> None:

@@ -23,4 +23,6 @@ def use() -> None:
     x: int = resize.submit("a", 1)  # wrong: the id is a string
     y: int = resize("a", 1)  # wrong: the function's own type
     z: list[int] = fetch.result_of("id")  # wrong: the result's type
-    print(x, y, z)
+    resize.start("a", "wide")  # wrong: type
+    s: int = resize.start("a", 1).result()  # wrong: the result's type
+    print(x, y, z, s)

@@ -52,6 +52,23 @@ def test_startup_and_shutdown_functions_are_run(queue):
     assert events == ["startup", "job", "shutdown"]
 
 
+@pytest.mark.parametrize("executor", ["thread", "process", "asyncio"])
+def test_the_worker_is_of_any_kind(default_queue, executor):
+    jobs = JobApp()
+
+    @jobs.task
+    async def twice(n: int) -> int:
+        return n * 2
+
+    @jobs.task
+    def both(n: int) -> list[str]:
+        return [twice.submit(n), twice.submit(n + 1)]
+
+    both.submit(1)
+    done = run_worker_until_empty(default_queue, jobs, executor=executor, concurrency=3, timeout=30)
+    assert [job.result for job in done[1:]] == [2, 4]
+
+
 def test_retries_and_failures_are_part_of_it(queue):
     def broken(job):
         raise ValueError(job.attempt)
