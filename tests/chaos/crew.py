@@ -102,7 +102,8 @@ class Crew:
         try:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            with contextlib.suppress(AttributeError):  # Linux has it
+                _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             log = os.open(self._directory / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(log, 1)
             os.dup2(log, 2)

@@ -52,7 +52,7 @@ def test_a_jump_backward_takes_nothing_from_workers_that_live(queue, clock, run_
     run_worker({"t": handle}, lease=1)
     job_id = queue.submit_job("t")
     assert entered.wait(10)
-    clock.advance(-7200)
+    clock.jump_back(7200)
     until(lambda: _lease_ms(queue, job_id) < clock.now_ms + 2000)  # the heartbeat goes by the new time
     run_worker({"t": handle}, lease=1)
     go_on.set()
@@ -62,7 +62,7 @@ def test_a_jump_backward_takes_nothing_from_workers_that_live(queue, clock, run_
 
 
 def test_after_a_jump_backward_new_jobs_run_at_once_and_delayed_ones_at_their_time(queue, clock, run_worker):
-    clock.advance(-7200)
+    clock.jump_back(7200)
     done = []
     run_worker({"t": lambda job: done.append(job.input_data["n"])})
     until(lambda: queue.stats().parked == 1)
@@ -81,7 +81,7 @@ def test_a_dead_workers_job_comes_back_after_a_jump_backward_once_its_lease_pass
     """What docs/guarantees.md says of it: the lease was written in the old time."""
     assert queue.submit_job("t") and queue.get_pending_job(lease=10)
     (job,) = queue.list_jobs()
-    clock.advance(-60)
+    clock.jump_back(60)
     run_worker({"t": lambda job: {}})
     clock.advance(69)
     until(lambda: queue.stats().parked == 1)

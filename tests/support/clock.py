@@ -14,3 +14,8 @@ class Clock(JobClock):
 
     def __init__(self, queue: RedisJobQueue) -> None:
         super().__init__(queue, self.START_MS / 1000)
+
+    def jump_back(self, seconds: float) -> None:
+        """As a server's clock may that is set right."""
+        self.now_ms -= round(seconds * 1000)
+        self._write()
