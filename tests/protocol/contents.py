@@ -17,7 +17,7 @@ from tests.support.clock import Clock
 START_MS = Clock.START_MS
 _TIMES = range(START_MS - 10**8, START_MS + 10**8)
 _DEADLINES = ("leases", "parked", "workers", "scheduled")
-_AGES = ("at", "updated_at", "due_at")  # what a record's ttl counts from
+_AGES = ("at", "updated_at")  # with due_at: what a record's ttl counts from
 _FINISHED = ("completed", "failed", "cancelled")
 _LIVE = ("pending", "processing")
 _NEVER_MS = 1_800_000  # times as far ahead are never reached
@@ -109,7 +109,8 @@ def _later(name: str, kind: str, flat: list[str], ms: int, ages: bool) -> list[s
 
 
 def _of_field(field: str, value: str, ms: int, ages: bool) -> str:
-    return _moved(value, ms) if ages and field in _AGES else _aged(value, ms)
+    # due_at stays the score that the job has in `scheduled`.
+    return _moved(value, ms) if field == "due_at" or (ages and field in _AGES) else _aged(value, ms)
 
 
 def _is_time(value: str) -> bool:
