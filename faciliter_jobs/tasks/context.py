@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextvars import ContextVar
 from datetime import datetime, timezone
+from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +63,12 @@ class JobContext:
     def __init__(self, job: Job, state: State, logger: logging.Logger, queue: BaseJobQueue | None) -> None:
         self.job = job
         self.state = state
-        self.log = JobLog(logger, job)
+        self._logger = logger
         self._queue = queue
+
+    @cached_property
+    def log(self) -> JobLog:
+        return JobLog(self._logger, self.job)
 
     @property
     def cancelled(self) -> bool:

@@ -48,6 +48,8 @@ class Signature:
                     self._rest = parameter.name
         self._shown = own.replace(parameters=shown)
         self._hidden = own.parameters.keys() - self._shown.parameters.keys()
+        self._names = frozenset(p.name for p in shown if p.name != self._rest)
+        self._needed = frozenset(p.name for p in shown if p.name in self._names and p.default is p.empty)
 
     def dump(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """`input_data` for a call with these arguments: those that were given, not the defaults.
@@ -75,6 +77,8 @@ class Signature:
         _ = self._converters, self._result
 
     def _bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        if not args and self._needed <= kwargs.keys() <= self._names:
+            return list(kwargs.items())  # as the worker calls it: nothing to find out
         if hidden := self._hidden & kwargs.keys():
             raise InvalidTypeError(f"{self.name}: {min(hidden)} is given by the worker, not by producers")
         try:

@@ -157,35 +157,49 @@ class Task(Generic[P, C, R]):
     # --- run --------------------------------------------------------------------------------------
 
     def run(self, context: JobContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        failure: BaseException | None = None
         reset = contexts.current.set(context)
         try:
-            with ExitStack() as stack:
-                try:
-                    made = make(self._needs(kwargs), context, stack, {})
-                    result = self._function(*self._first(context), *args, **kwargs, **made)
-                except BaseException as error:
-                    failure = error
-                    raise
+            if not self.signature.dependencies:
+                return self._function(*self._first(context), *args, **kwargs)
+            return self._with_dependencies(context, args, kwargs)
         finally:
             contexts.current.reset(reset)
+
+    def _with_dependencies(
+        self, context: JobContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        failure: BaseException | None = None
+        with ExitStack() as stack:
+            try:
+                made = make(self._needs(kwargs), context, stack, {})
+                result = self._function(*self._first(context), *args, **kwargs, **made)
+            except BaseException as error:
+                failure = error
+                raise
         if failure is not None:  # a generator that doesn't raise it again would hide it
             raise failure
         return result
 
     async def run_async(self, context: JobContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        failure: BaseException | None = None
         reset = contexts.current.set(context)
         try:
-            async with AsyncExitStack() as stack:
-                try:
-                    made = await make_async(self._needs(kwargs), context, stack, {})
-                    result = await self._function(*self._first(context), *args, **kwargs, **made)
-                except BaseException as error:
-                    failure = error
-                    raise
+            if not self.signature.dependencies:
+                return await self._function(*self._first(context), *args, **kwargs)
+            return await self._with_dependencies_async(context, args, kwargs)
         finally:
             contexts.current.reset(reset)
+
+    async def _with_dependencies_async(
+        self, context: JobContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        failure: BaseException | None = None
+        async with AsyncExitStack() as stack:
+            try:
+                made = await make_async(self._needs(kwargs), context, stack, {})
+                result = await self._function(*self._first(context), *args, **kwargs, **made)
+            except BaseException as error:
+                failure = error
+                raise
         if failure is not None:
             raise failure
         return result
