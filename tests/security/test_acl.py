@@ -115,7 +115,7 @@ def produce(site):
     (held,) = admin.claim(types=T)
     with _hears(site, keys.tell(site.tag, "w1")) as told:
         assert queue.cancel_job(held.job_id)
-        assert until(lambda: told.get_message(timeout=0.1), timeout=3)
+        assert until(lambda: told.get_message(timeout=0.1), timeout=1.5)
     # One is handed to a worker that waits; entries of those that have gone are dropped.
     admin.park("w2", types=T)
     handed = queue.submit_job("t")
@@ -158,7 +158,7 @@ def work(site):
     # Not the first that it holds: that one goes back to the list's head. Who waits for it hears of it.
     with _hears(site, keys.done(site.tag, two)) as ended:
         assert user.turn([Outcome(two, second.token, "completed", b"\xc0")]).endings[0].accepted
-        assert until(lambda: ended.get_message(timeout=0.1), timeout=3)
+        assert until(lambda: ended.get_message(timeout=0.1), timeout=1.5)
     assert user.turn([Outcome(one, first.token, "failed", "e", max_retries=3)], want=2).jobs
     user.fail(one, error="e", delay_ms=10, max_retries=3)
     user.complete(one)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import random
 from dataclasses import replace
 
 import pytest
 
-from faciliter_jobs import JobConfig, JobStatus, RedisJobQueue
+from faciliter_jobs import AsyncJobQueue, JobConfig, JobStatus, RedisJobQueue
 from faciliter_jobs.encryption import Cipher, generate_key, parse_keys
 from faciliter_jobs.errors import (
     ConfigError,
     EncryptionError,
+    JobFailedError,
     MissingKeyError,
     PayloadTooLargeError,
     UndecodableError,
@@ -79,6 +81,51 @@ def test_input_metadata_result_errors_and_messages_come_back_and_are_nowhere_rea
     stored = _everything_stored(sealed)
     assert SECRET[5:].encode() not in stored and b"DE02" not in stored
     assert sealed.doctor() == []
+
+
+def test_who_waits_for_results_gets_them_decrypted(sealed, run_worker):
+    def run(job):
+        if job.input_data["n"] < 0:
+            raise ValueError(SECRET)
+        return {"twice": job.input_data["n"] * 2}
+
+    run_worker({"t": run}, job_queue=sealed, max_retries=0)
+    assert sealed.wait_for_result(sealed.submit_job("t", {"n": 21}), timeout=20) == {"twice": 42}
+    assert list(sealed.map_jobs("t", [{"n": n} for n in range(5)], timeout=20)) == [
+        {"twice": 2 * n} for n in range(5)
+    ]
+    with pytest.raises(JobFailedError, match=SECRET):
+        sealed.wait_for_result(sealed.submit_job("t", {"n": -1}), timeout=20)
+
+    async def wait():
+        async with AsyncJobQueue(sealed.config) as queue:
+            return await queue.wait_for_result(await queue.submit_job("t", {"n": 4}), timeout=20)
+
+    assert asyncio.run(wait()) == {"twice": 8}
+    claimed = sealed.submit_job("other", {"n": 5})
+
+    async def claim():
+        async with AsyncJobQueue(sealed.config) as queue:
+            return await queue.get_pending_job(["other"])
+
+    assert (job := asyncio.run(claim())).job_id == claimed and job.input_data == {"n": 5}
+
+
+@pytest.mark.parametrize("executor", ["thread", "asyncio", "process"])
+def test_every_kind_of_executor_reads_and_writes_encrypted_jobs(sealed, run_worker, executor):
+    """And postpones what it has no key for."""
+    foreign = _with_keys(sealed, OLD).submit_job("t", {"n": 1}, max_retries=0)
+    job_id = sealed.submit_job("t", {"n": 2, "text": SECRET})
+    run_worker({"t": _echo}, job_queue=sealed, executor=executor, concurrency=2, retry_delay=1)
+    assert sealed.wait_for_result(job_id, timeout=30) == {"n": 2, "text": SECRET}
+    until(lambda: _with_keys(sealed, OLD, NEW).get_job(foreign).metadata)
+    job = _with_keys(sealed, OLD, NEW).get_job(foreign)
+    assert (job.status, job.attempt) == (JobStatus.PENDING, 0)
+    assert b"DE02" not in _everything_stored(sealed)
+
+
+def _echo(job):
+    return job.input_data
 
 
 @pytest.mark.parametrize("size", [0, 1, 5, 20, 60, 63, 64, 200, 500, 513, 70_000])

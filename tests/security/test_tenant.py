@@ -17,7 +17,7 @@ from faciliter_jobs import (
     RedisJobQueue,
     scripts,
 )
-from faciliter_jobs.errors import InvalidArgumentError, JobQueueError
+from faciliter_jobs.errors import InvalidArgumentError, JobNotFoundError, JobQueueError
 from faciliter_jobs.scripts import Ending
 from tests.support.contract import LEASE_MS
 from tests.support.server import client_of
@@ -113,6 +113,20 @@ def test_a_foreign_id_is_answered_exactly_as_an_unknown_one_and_nothing_changes(
     for name, call in CALLS.items():
         assert call(c1, job_id) == call(c1, "no-such-job"), name
         assert dump() == before, name
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_waiting_for_a_foreign_job_goes_as_for_an_unknown_one(queue, handle, state):
+    job_id = _foreign_job(queue)
+    STATES[state](queue, job_id)
+    c1 = handle("c1")
+    said = []
+    for asked in (job_id, "no-such-job"):
+        for wait in (c1.wait_for_result, c1.wait_for_job):
+            with pytest.raises(JobNotFoundError) as raised:
+                wait(asked, timeout=30)
+            said.append(str(raised.value).replace(asked, "ID"))
+    assert len(set(said)) == 1
 
 
 @pytest.mark.parametrize("state", STATES)
