@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from .base_queue import BaseJobQueue
 
-_making_a_flag = threading.Lock()
+_making_a_flag = threading.RLock()  # a signal handler may ask for one, too
 
 
 class CancelFlag(threading.Event):

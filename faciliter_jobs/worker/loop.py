@@ -67,6 +67,7 @@ class Loop:
         self._told = Told()
         self._attempt: context.Attempt | None = None  # that runs
         self._turned_at = time.monotonic()
+        self._overdue_since: float | None = None  # when the time of the handler that still runs was over
         self.faults = 0  # in a row
         self.done = 0
 
@@ -92,13 +93,16 @@ class Loop:
 
     @property
     def turned_ago(self) -> float:
-        if self._attempt is not None or self._hands.running_since is not None:
-            return 0.0
-        return time.monotonic() - self._turned_at
+        since = self._overdue_since
+        if since is None:
+            if self._attempt is not None or self._hands.running_since is not None:
+                return 0.0
+            since = self._turned_at
+        return time.monotonic() - since
 
     @property
     def abandoned(self) -> int:
-        return 0
+        return int(self._overdue_since is not None)
 
     def wake(self) -> None:
         """Look whether to stop. Safe in a signal handler."""
@@ -109,8 +113,11 @@ class Loop:
         attempt = self._attempt
         if attempt is not None and attempt.token == token:
             attempt.cancelled.tell(reason)
-        else:
-            self._told.add(token, reason)
+            return
+        self._told.add(token, reason)
+        attempt = self._attempt
+        if attempt is not None and attempt.token == token:  # it has started just now
+            attempt.cancelled.tell(reason)
 
     def hurry(self, reason: str) -> None:
         """There is no time left. In a signal handler: raises GiveUp in the running handler."""
@@ -160,6 +167,7 @@ class Loop:
 
         def time_is_over() -> None:
             outcome = self._executor.verdicts.timed_out(claimed, timeout)
+            self._overdue_since = time.monotonic()
             attempt.cancelled.tell(timed_out_after(timeout))
             self._hands.add(outcome)
             self._steward.watch()
@@ -174,6 +182,7 @@ class Loop:
         if alarm.cancel():
             return outcome
         reported.wait()  # else the loop might park without it, and find the job in its own list
+        self._overdue_since = None
         return None
 
     # --- getting jobs -----------------------------------------------------------------------------

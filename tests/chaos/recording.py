@@ -39,6 +39,10 @@ class Recorder:
     def __init__(self, directory: Path, process: str) -> None:
         self._file = os.open(directory / f"{process}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._numbers = itertools.count(1)  # one step even between threads
+        os.register_at_fork(after_in_child=self._number_anew)  # a child writes into the same file
+
+    def _number_anew(self) -> None:
+        self._numbers = itertools.count(os.getpid() * 10**9)
 
     def write(self, **line: Any) -> None:
         text = json.dumps(line, separators=(",", ":"), default=bytes.decode)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import json
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -82,7 +84,15 @@ TYPES = ("noop", "slow", "flaky", "inside", "greedy")
 def work(config: JobConfig, recorder: Recorder, name: str, jumping_clock: bool) -> None:
     """Until SIGTERM."""
     queue = recording_queue(config, recorder, jumping_clock=jumping_clock)
-    worker = JobWorker(queue, poll_interval=0.5, max_retries=20, retry_delay=0.1, lease=LEASE, name=name)
+    worker = JobWorker(
+        queue,
+        poll_interval=0.5,
+        max_retries=20,
+        retry_delay=0.1,
+        lease=LEASE,
+        name=name,
+        **json.loads(os.environ.get("CHAOS_WORKER", "{}")),
+    )
     handlers = Handlers(recorder)
     for job_type in TYPES:
         worker.register_function_handler(job_type, getattr(handlers, job_type))

@@ -155,6 +155,17 @@ def test_threads_that_hang_are_replaced_and_counted(queue, run_worker, looks):
     until(lambda: worker.health().abandoned_threads == 0)
 
 
+def test_a_handler_that_holds_the_loop_after_its_time_shows_in_the_health(queue, run_worker, looks):
+    """LESSONS 21: such a worker runs nothing any more."""
+    release = threading.Event()
+    worker = run_worker({"t": lambda job: release.wait(20)}, max_retries=0)
+    looks.finished(queue.submit_job("t", timeout=0.2))
+    time.sleep(0.3)
+    assert worker.health().turned_ago > 0.2 and worker.health().abandoned_threads == 1
+    release.set()
+    until(lambda: worker.health().abandoned_threads == 0)
+
+
 def test_within_the_time_nothing_happens(queue, run_worker, where):
     queue.submit_jobs([{"job_type": "t", "timeout": 30}] * 50)
     run_worker({"t": lambda job: {}}, **where)
