@@ -39,6 +39,12 @@ def test_the_wheel_carries_every_lua_file_and_the_type_marker(dist):
     } <= names
 
 
+def test_the_wheel_announces_its_pytest_plugin(dist):
+    wheel = zipfile.ZipFile(next(dist.glob("*.whl")))
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/entry_points.txt"))
+    assert "[pytest11]\nfaciliter_jobs = faciliter_jobs_pytest" in wheel.read(name).decode()
+
+
 def test_the_sdist_carries_every_lua_file(dist):
     with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
