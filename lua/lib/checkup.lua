@@ -1,6 +1,8 @@
--- include: keys, record, score, index, lanes, expiry
+-- include: keys, clock, record, score, index, lanes, expiry
 -- Doctor's look at one job, from its record. Each problem is stated with the name of its mend, one of
 -- lua/lib/mends.lua: the reading script reports, the repairing one mends at once what it has just seen.
+
+local LONGEST_LEASE_MS = 11 * 365 * 86400000 -- a caller may ask for ten years
 
 -- What a look at a key of another type gives is nil: such a key is a finding of its own.
 local function ask(...)
@@ -46,16 +48,19 @@ local function check_place(job, report)
 end
 
 local function check_lease(job, at, report)
-  local leased = in_zset(keys.leases(), job.id)
-  if leased == 0 and at.held > 0 then
+  local leased_until = stands_at(keys.leases(), job.id)
+  if at.held > 0 and leased_until and leased_until > NOW + LONGEST_LEASE_MS then
+    report('lease', 'leased for longer than any lease lasts', 'renew_lease', job)
+  elseif not leased_until and at.held > 0 then
     report('lease', 'held by a worker without a lease', 'give_lease', job)
-  elseif leased == 1 and at.held == 0 then
+  elseif leased_until and at.held == 0 then
     report('lease', 'has a lease but no worker holds it', 'drop_lease', job)
   end
 end
 
 local function check_line(job, at, report)
-  if at.scheduled == 1 and stands_at(keys.scheduled(), job.id) ~= tonumber(job.due_at or 0) then
+  local due_at = stands_at(keys.scheduled(), job.id)
+  if due_at and math.max(due_at, NOW) ~= math.max(tonumber(job.due_at or 0), NOW) then
     report('place', 'scheduled for another time than its record says', 'schedule', job)
   end
   if at.lane == 0 then return end

@@ -8,6 +8,8 @@ local TYPES = {
   parked = 'zset', lane = 'zset', ring = 'zset', completed = 'zset', failed = 'zset', cancelled = 'zset',
 }
 
+local MOST_SEQS = 9e12 -- a band of an index holds 10^13
+
 local function family_of(name) return string.match(name, '^[^:]*') end
 
 -- The number of the newest job that is listed.
@@ -26,6 +28,7 @@ local function check_seq()
   if redis.call('TYPE', keys.seq()).ok ~= 'string' and kind == 'none' then return nil end
   local last = tonumber(redis.pcall('GET', keys.seq()) or 0)
   if not last or last < highest_seq() then return 'the last submission number is behind' end
+  if last > MOST_SEQS then return 'the last submission number is beyond all that there can be' end
 end
 
 -- What is wrong with the key of that name, nil when nothing is. Keys of families that we don't

@@ -11,6 +11,11 @@ local function give_lease(job)
   return 'leased until its worker is gone'
 end
 
+local function renew_lease(job)
+  redis.call('ZREM', keys.leases(), job.id)
+  return give_lease(job)
+end
+
 local function drop_lease(job)
   redis.call('ZREM', keys.leases(), job.id)
   return 'lease dropped'
@@ -115,6 +120,7 @@ end
 
 local mends = {
   give_lease = give_lease,
+  renew_lease = renew_lease,
   drop_lease = drop_lease,
   leave = leave,
   hold = hold,

@@ -68,6 +68,7 @@ OF_STRUCTURES = [
     (SCHEDULED, ("DEL", "scheduled"), "0 scheduled"),
     (IN_INBOX, ("DEL", "inbox:w1"), "in 0 lists of a worker"),
     (PROCESSING, ("DEL", "leases"), "held by a worker without a lease"),
+    (PROCESSING, ("ZADD", "leases", FAR, "ID"), "leased for longer than any lease lasts"),
     (COMPLETED, ("RPUSH", "processing:w1", "ID"), "in processing:w1 but completed"),
 ]
 OF_RECORDS = [
@@ -137,9 +138,10 @@ def run_all(stage: Stage) -> dict[str, int]:
         stage.clock.advance(120)
         stage.recover()
         stage.promote()
-        for claimed in [*stage.adopt("w5"), *stage.claim(50, "w5", ())]:
-            ending = stage.complete(claimed.job_id, claimed.token, claimed.token)
-            runs[claimed.job_id] = runs.get(claimed.job_id, 0) + ending.accepted
+        while claims := [*stage.adopt("w5"), *stage.claim(50, "w5", ())]:
+            for claimed in claims:
+                ending = stage.complete(claimed.job_id, claimed.token, claimed.token)
+                runs[claimed.job_id] = runs.get(claimed.job_id, 0) + ending.accepted
     return runs
 
 
