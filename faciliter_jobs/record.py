@@ -20,7 +20,7 @@ Fields = dict[bytes, bytes]
 log = logging.getLogger("faciliter_jobs")
 
 _PAYLOAD = re.compile(rb"(in|metadata|result)\d*$")
-_ESSENTIAL = {b"status", b"type", b"at", b"updated_at", b"company", b"user", b"session", b"error"}
+_ESSENTIAL = {b"status", b"type", b"at", b"updated_at", b"co", b"u", b"session", b"error"}
 _PIECE = 63  # payload.lua cuts short payloads into pieces of this size
 
 
@@ -111,8 +111,8 @@ _STATUSES = {status.value.encode(): status for status in JobStatus}
 
 # Fields that a record may have or not, the attribute of Job that shows each, and how it is read.
 _OPTIONAL: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
-    b"company": ("company_id", _text),
-    b"user": ("user_id", _text),
+    b"co": ("company_id", _text),
+    b"u": ("user_id", _text),
     b"session": ("session_id", _text),
     b"progress": ("progress", int),
     b"progress_message": ("progress_message", _said),

@@ -129,7 +129,7 @@ class EagerQueue(BaseJobQueue):
         due = now + job.delay_ms if job.delay_ms is not None else job.run_at_ms
         values: dict[bytes, Any] = {
             b"status": "pending", b"type": job.job_type, b"at": now, b"ttl": job.ttl_ms,
-            b"company": job.company, b"user": job.user, b"session": job.session,
+            b"co": job.company, b"u": job.user, b"session": job.session,
             b"in": job.input, b"metadata": job.metadata, b"due_at": due, b"timeout_ms": job.timeout_ms,
             b"max_retries": job.max_retries, b"retry_delay_ms": job.retry_delay_ms,
         }  # fmt: skip

@@ -64,7 +64,7 @@ local function check_line(job, at, report)
     report('place', 'scheduled for another time than its record says', 'schedule', job)
   end
   if at.lane == 0 then return end
-  local ring, company = keys.ring(job.priority or '0', job.type), job.company or ''
+  local ring, company = keys.ring(job.priority or '0', job.type), job.co or ''
   if in_zset(ring, company) == 0 then
     report('ring', 'its lane is missing from the ring', 'join_ring', job)
   end
@@ -99,7 +99,7 @@ local function check_finished_sets(job, report)
 end
 
 local function check_indexes(job, report)
-  if job.user and not job.away and ask('HGET', keys.homes(), job.user) ~= (job.company or '') then
+  if job.u and not job.away and ask('HGET', keys.homes(), job.u) ~= (job.co or '') then
     report('home', 'its company is not the home of its user', 'settle_home', job)
   end
   local expected = score.of(job, job.status)

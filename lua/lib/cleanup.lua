@@ -11,7 +11,7 @@ local function purge(job)
   redis.call('DEL', keys.job(job.id))
   redis.call('ZREM', keys.finished(job.status), job.id)
   for _, key in ipairs(index.keys_of(job)) do batch.zrem(key, job.id) end
-  if job.user and not job.away then bereft[job.user] = true end
+  if job.u and not job.away then bereft[job.u] = true end
 end
 
 local function flush()

@@ -9,7 +9,7 @@
 
 -- Puts the job under a status in every index; call batch.flush() after.
 local function set(job, status)
-  local at, id, company, user = score.of(job, status), job.id, job.company, job.user
+  local at, id, company, user = score.of(job, status), job.id, job.co, job.u
   batch.zadd(keys.index(), at, id)
   if company then batch.zadd(keys.index_company(company), at, id) end
   if user then
@@ -25,10 +25,10 @@ end
 -- Where set puts the job.
 local function keys_of(job)
   local found = { keys.index() }
-  if job.company then found[#found + 1] = keys.index_company(job.company) end
-  if job.user then
-    found[#found + 1] = job.away and keys.index_away(job.user) or keys.index_user(job.user)
-    if job.away and job.company then found[#found + 1] = keys.index_both(job.company, job.user) end
+  if job.co then found[#found + 1] = keys.index_company(job.co) end
+  if job.u then
+    found[#found + 1] = job.away and keys.index_away(job.u) or keys.index_user(job.u)
+    if job.away and job.co then found[#found + 1] = keys.index_both(job.co, job.u) end
   end
   return found
 end

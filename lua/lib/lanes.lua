@@ -6,7 +6,7 @@ local LANE_CHUNK = 2000
 
 local waiting = {} -- lane key -> {job = one of its jobs, score, id, ...}
 
-local function key_of(job) return keys.lane(job.priority or '0', job.type, job.company or '') end
+local function key_of(job) return keys.lane(job.priority or '0', job.type, job.co or '') end
 
 -- Queues the job for its lane; flush() puts it there. Its submission number is its place, so
 -- a job that comes back stands where it stood.
@@ -28,7 +28,7 @@ end
 local function join_ring(job)
   local ring = keys.ring(job.priority or '0', job.type)
   local turn = last_turn(ring)
-  redis.call('ZADD', ring, 'NX', turn + 1, job.company or '')
+  redis.call('ZADD', ring, 'NX', turn + 1, job.co or '')
   if turn <= 0 then redis.call('SADD', keys.types(), job.type) end
 end
 
@@ -56,8 +56,8 @@ local function has_ring(job_type) return redis.call('EXISTS', keys.ring('0', job
 local function to_front(job)
   local ring = keys.ring(job.priority or '0', job.type)
   local first = redis.call('ZRANGE', ring, 0, 0, 'WITHSCORES')
-  if first[1] and first[1] ~= (job.company or '') then
-    redis.call('ZADD', ring, first[2] - 1, job.company or '')
+  if first[1] and first[1] ~= (job.co or '') then
+    redis.call('ZADD', ring, first[2] - 1, job.co or '')
   end
 end
 
@@ -65,7 +65,7 @@ end
 local function remove(job)
   local key = key_of(job)
   if redis.call('ZREM', key, job.id) == 1 and redis.call('EXISTS', key) == 0 then
-    leave_ring(keys.ring(job.priority or '0', job.type), job.type, job.company or '')
+    leave_ring(keys.ring(job.priority or '0', job.type), job.type, job.co or '')
   end
 end
 

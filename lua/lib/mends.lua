@@ -98,10 +98,10 @@ end
 
 -- A user has one home; a job that says otherwise is away.
 local function settle_home(job)
-  local company = job.company or ''
-  redis.call('HSETNX', keys.homes(), job.user, company)
-  if redis.call('HGET', keys.homes(), job.user) == company then return 'is its home now' end
-  redis.call('ZREM', keys.index_user(job.user), job.id)
+  local company = job.co or ''
+  redis.call('HSETNX', keys.homes(), job.u, company)
+  if redis.call('HGET', keys.homes(), job.u) == company then return 'is its home now' end
+  redis.call('ZREM', keys.index_user(job.u), job.id)
   redis.call('HSET', job.key, 'away', '1')
   job.away = '1'
   return 'listed among the jobs for other companies'

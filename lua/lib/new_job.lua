@@ -27,12 +27,12 @@ local function create(first, seq)
   local job = { id = id, key = keys.job(id), type = job_type, seq = seq }
   local fields = { 'status', 'pending', 'type', job_type, 'seq', seq, 'at', STAMP, 'ttl', ttl_ms }
   if company ~= '' then
-    job.company = company
-    put(fields, 'company', company)
+    job.co = company
+    put(fields, 'co', company)
   end
   if user ~= '' then
-    job.user = user
-    put(fields, 'user', user)
+    job.u = user
+    put(fields, 'u', user)
     if homes.is_away(user, company) then
       job.away = '1'
       put(fields, 'away', '1')

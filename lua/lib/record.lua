@@ -4,7 +4,7 @@
 
 -- What any transition needs to know; the payloads stay where they are.
 local FIELDS = {
-  'status', 'seq', 'attempt', 'worker', 'company', 'user', 'away', 'last_op', 'retries',
+  'status', 'seq', 'attempt', 'worker', 'co', 'u', 'away', 'last_op', 'retries',
   'max_retries', 'type', 'priority', 'ttl', 'at', 'updated_at', 'due_at', 'losses',
   'returned',
 }
@@ -86,7 +86,7 @@ end
 -- As read, when it is this company's ('' = anyone's): another's job is as none at all.
 local function read_of(company, id)
   local job = read(id)
-  if job and (company == '' or job.company == company) then return job end
+  if job and (company == '' or job.co == company) then return job end
   return nil
 end
 
@@ -94,12 +94,12 @@ end
 -- that stands in this worker's processing list; nil when it isn't PROCESSING under this token.
 local function read_held(id, worker, token)
   local key = keys.job(id)
-  local found = redis.pcall('HMGET', key, 'status', 'seq', 'attempt', 'company', 'user', 'away')
+  local found = redis.pcall('HMGET', key, 'status', 'seq', 'attempt', 'co', 'u', 'away')
   local status, seq, attempt = found[1], found[2], found[3]
   if status ~= 'processing' or not (seq and attempt) or seq .. '.' .. attempt ~= token then return nil end
   return {
     id = id, key = key, status = status, seq = seq, attempt = attempt, worker = worker,
-    company = found[4] or nil, user = found[5] or nil, away = found[6] or nil,
+    co = found[4] or nil, u = found[5] or nil, away = found[6] or nil,
   }
 end
 

@@ -8,5 +8,5 @@
 
 local job_id, company = unpack(ARGV)
 local key = keys.job(job_id)
-if redis.call('HGET', key, 'company') ~= company then return {} end
+if redis.call('HGET', key, 'co') ~= company then return {} end
 return redis.call('HGETALL', key)

@@ -14,7 +14,7 @@ from tests.support.server import client_of
 from .checker import MOST_LISTED
 from .history import Final, FinalJob
 
-_FIELDS = ("status", "seq", "attempt", "type", "company", "user", "error", "last_op")
+_FIELDS = ("status", "seq", "attempt", "type", "co", "u", "error", "last_op")
 _FILE = "final.json"
 
 

@@ -20,7 +20,7 @@ SOUND = {
     b"updated_at": b"1800000001500",
     b"ttl": b"1000",
     b"expires_at": b"1800000002500",
-    b"company": b"acme",
+    b"co": b"acme",
     b"in": codec.pack({"a": 1}, "input", 99),
     b"metadata": codec.pack({"mine": True}, "metadata", 99),
     b"result": codec.pack([1, 2], "result", 99),
@@ -85,10 +85,10 @@ def test_a_damaged_field_is_one_typed_error(name, value):
     assert isinstance(raised.value, ValueError) and isinstance(raised.value, JobQueueError)
 
 
-@pytest.mark.parametrize("name", [b"company", b"user", b"session", b"error", b"worker", b"traceback"])
+@pytest.mark.parametrize("name", [b"co", b"u", b"session", b"error", b"worker", b"traceback"])
 def test_text_of_another_program_that_is_not_utf8_is_shown_as_well_as_it_can_be(name):
     job = job_from_fields("id", {**SOUND, name: b"caf\xe9"})
-    attribute = {b"company": "company_id", b"user": "user_id", b"session": "session_id"}.get(
+    attribute = {b"co": "company_id", b"u": "user_id", b"session": "session_id"}.get(
         name, name.decode()
     )
     assert getattr(job, attribute) == "caf\N{REPLACEMENT CHARACTER}"
