@@ -23,7 +23,6 @@ FIELDS = {
         "ttl_ms": 5,
         "max_retries": 7,
         "retry_delay_ms": 1500,
-        "priority": 3,
         "timeout_ms": 2500,
     },
     "a long payload": {"input": b"\xc5\x02\x58" + b"x" * 600},

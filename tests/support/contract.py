@@ -89,7 +89,7 @@ class Stage:
         if self.flush:
             self.client.script_flush()
         reply = self.queue.transport.run(call)
-        assert self.queue.doctor() == []
+        assert (found := self.queue.doctor()) == [], found
         allowed = moves_of(call.script)
         for job_id, status in {**dict.fromkeys(before), **self._statuses()}.items():
             was = before.get(job_id)
@@ -161,7 +161,7 @@ class Stage:
         """What a parked worker's BLMOVE does."""
         inbox, processing = key_names.inbox(self.tag, worker), key_names.processing(self.tag, worker)
         assert self.client.lmove(inbox, processing, "LEFT", "RIGHT") is not None
-        assert self.queue.doctor() == []
+        assert (found := self.queue.doctor()) == [], found
 
     def adopt(self, worker: str = WORKER, known: tuple[str, ...] = ()) -> list[Claimed]:
         return self.run(scripts.adopt(self.tag, worker=worker, lease_ms=LEASE_MS, known=known))
