@@ -1,7 +1,7 @@
 -- PURPOSE  Gives a worker what stands in its own lists and what it doesn't know of: after a wake-up, and after any connection fault.
 -- KEYS     tag
 -- ARGV     worker, lease_ms, known...
---          known = ids that the worker holds already
+--          known = ids that the worker holds already; what its inbox has is given all the same
 -- RETURNS  {now, {job_id, token, record}...}
 -- MOVES    PENDING (handed over) -> PROCESSING: inbox -> processing list; a job already PROCESSING by this worker keeps its attempt; PENDING -> CANCELLED when its ttl has passed
 -- AGAIN    returns the same jobs

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from faciliter_jobs import RedisJobQueue
 from tests.protocol.calls import Terms
+from tests.protocol.equivalents import EQUIVALENTS
 from tests.protocol.explorations import LONG, QUICK, Exploration
 from tests.protocol.explorer import Explored, Violation, explore
-from tests.protocol.mutants import MUTANTS, Mutant, equivalent
+from tests.protocol.mutants import MUTANTS, Mutant
 from tests.protocol.world import World
 from tests.support.server import Server, find_server
 
@@ -73,7 +74,7 @@ def _mutants(server: Server, most: int) -> bool:
         fine = fine and violation is not None
         steps = f"{len(violation.history)} steps: {violation.problem}" if violation else "NOT FOUND"
         print(f"{mutant.fault}: {steps}", flush=True)
-    for mutant, why in equivalent():
+    for mutant, why in EQUIVALENTS:
         violation = _run_mutant(server, mutant, most)
         fine = fine and violation is None
         print(
