@@ -5,16 +5,17 @@
 local DEFAULT_MAX_RETRIES = 3
 local PER_LIST = 100
 local PER_BURIAL = 1000
+local LONGEST_PAUSE_MS = 60000
 local SILENT = 'did not renew its lease'
 
-local function lose(job, why)
+local function lose(job, why, delay_ms)
   local max_retries = tonumber(job.max_retries
     or redis.call('HGET', keys.worker(job.worker), 'max_retries') or DEFAULT_MAX_RETRIES)
   local reason = 'worker lost: ' .. job.worker .. ' ' .. why .. ' (attempt '
     .. job.attempt - (job.returned or 0) .. ')'
   local losses, retries = (job.losses or 0) + 1, tonumber(job.retries or 0)
   if retries < max_retries then
-    finish.requeue(job, 0, 'retries', retries + 1, 'losses', losses, 'last_error', reason,
+    finish.requeue(job, delay_ms, 'retries', retries + 1, 'losses', losses, 'last_error', reason,
       'last_op', finish.other(job, 'lost'))
   else
     finish.terminal(job, 'failed', { 'error', reason, 'losses', losses, 'last_op',
@@ -23,9 +24,9 @@ local function lose(job, why)
 end
 
 -- `job` is in the hands of a worker that holds it no more.
-local function take_back(job, why)
+local function take_back(job, why, delay_ms)
   if job.status == 'processing' then
-    lose(job, why)
+    lose(job, why, delay_ms or 0)
   else
     finish.give_back(job)
   end
@@ -71,12 +72,19 @@ local function sweep(list, worker)
   end
 end
 
+-- The first loss may be anyone's fault, and goes on at once. A job that loses its worker again waits
+-- 2 s, then 4, ... so that one that kills its workers doesn't kill all of them within a moment.
+local function pause(job)
+  local losses = tonumber(job.losses or 0)
+  return losses > 0 and math.min(LONGEST_PAUSE_MS, 1000 * 2 ^ losses) or 0
+end
+
 -- A worker that is known to be dead: its leases don't count. Adds to `ids` what it held.
 local function bury(list, worker, why, ids)
   for _, id in ipairs(redis.call('LRANGE', list, 0, PER_BURIAL - 1)) do
     local job = record.read(id)
     if job and record.is_live(job) and job.worker == worker then
-      take_back(job, why)
+      take_back(job, why, pause(job))
       ids[#ids + 1] = id
     else
       drop(list, id, job)

@@ -48,6 +48,21 @@ def test_without_retries_left_the_job_fails(stage):
     assert (job.status.value, job.error) == ("failed", "worker lost: w1 was killed (attempt 1)")
 
 
+def test_a_job_that_has_lost_a_worker_before_waits_longer_each_time(stage):
+    """LESSONS 19: one that kills its workers doesn't kill all of them within a moment."""
+    job_id = stage.job_in(PROCESSING, max_retries=9)
+    pauses = []
+    for _ in range(9):
+        stage.bury()
+        pauses.append(0)
+        while stage.places(job_id) == ["scheduled"]:
+            stage.clock.advance(1)
+            pauses[-1] += 1
+            stage.promote()
+        assert stage.claim_one().job_id == job_id
+    assert pauses == [0, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
 @pytest.mark.parametrize("state", (IN_INBOX, PICKED_UP))
 def test_a_job_that_was_only_handed_over_goes_back_as_it_was(stage, state):
     job_id = stage.job_in(state)

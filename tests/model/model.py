@@ -502,7 +502,7 @@ class Model:
             if job.status == PENDING:
                 self._give_back(job)
             else:
-                self._lose(job, why)
+                self._lose(job, why, min(60_000, 1_000 * 2**job.losses) if job.losses else 0)
         self.registered.pop(worker, None)
         return held
 
@@ -545,7 +545,7 @@ class Model:
                 self.parked.pop(worker, None)
         return len(lost)
 
-    def _lose(self, job: Job, why: str = "did not renew its lease") -> None:
+    def _lose(self, job: Job, why: str = "did not renew its lease", delay: int = 0) -> None:
         entry = self.registered.get(job.worker or "")
         allowed = job.max_retries
         if allowed is None:
@@ -556,7 +556,7 @@ class Model:
         job.ended_itself = False
         if job.retries < allowed:
             job.retries, job.last_error = job.retries + 1, reason
-            self._again(job, 0)
+            self._again(job, delay)
         else:
             job.error = reason
             self._finish(job, FAILED)
