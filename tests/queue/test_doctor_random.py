@@ -37,8 +37,29 @@ _WORDS = st.sampled_from(
 )
 _VALUES = _NUMBERS | _WORDS
 _FIELDS = st.sampled_from(
-    "status type seq at ttl company user away worker attempt updated_at due_at retries max_retries losses "
-    "returned in metadata result progress priority".split()  # noqa: SIM905
+    [
+        "status",
+        "type",
+        "seq",
+        "at",
+        "ttl",
+        "company",
+        "user",
+        "away",
+        "worker",
+        "attempt",
+        "updated_at",
+        "due_at",
+        "retries",
+        "max_retries",
+        "losses",
+        "returned",
+        "in",
+        "metadata",
+        "result",
+        "progress",
+        "priority",
+    ]
 )
 _PICK = st.integers(0, 10_000)
 DAMAGES = st.lists(

@@ -88,9 +88,7 @@ def test_a_damaged_field_is_one_typed_error(name, value):
 @pytest.mark.parametrize("name", [b"co", b"u", b"session", b"error", b"worker", b"traceback"])
 def test_text_of_another_program_that_is_not_utf8_is_shown_as_well_as_it_can_be(name):
     job = job_from_fields("id", {**SOUND, name: b"caf\xe9"})
-    attribute = {b"co": "company_id", b"u": "user_id", b"session": "session_id"}.get(
-        name, name.decode()
-    )
+    attribute = {b"co": "company_id", b"u": "user_id", b"session": "session_id"}.get(name, name.decode())
     assert getattr(job, attribute) == "caf\N{REPLACEMENT CHARACTER}"
 
 
