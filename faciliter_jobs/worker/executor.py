@@ -76,21 +76,21 @@ class Executor:
             return served.timeout
         return self._timeout
 
-    def is_async(self, claimed: Claimed) -> bool:
-        served = self._handlers.get(claimed.job_type)
-        return served is not None and is_async(served.handler)
-
     def perform(self, claimed: Claimed, attempt: context.Attempt) -> Outcome | None:
         """Runs the handler in this thread. None: nothing is to be reported. Raises nothing but GiveUp."""
-        job = self._job(claimed)
-        if isinstance(job, Outcome):
-            return job
+        served = self._handlers.get(claimed.job_type)
+        if served is None:
+            return self._unserved(claimed)
+        try:
+            job = claimed.job(self._cipher)
+        except UndecodableError as unread:
+            return self._unreadable(claimed, unread)
         job.bind(attempt)
         here = _forks
         reset = context.current.set(attempt)
         attempt.in_handler = True
         try:
-            result = self._call(job)
+            result = served.handler.handle(job)
             if type(result) not in _PLAIN and inspect.isawaitable(result):
                 result = event_loop.run(result, attempt.cancelled)
         except GiveUp:
@@ -114,20 +114,24 @@ class Executor:
     ) -> Outcome | None:
         """Runs the handler on the running event loop, or what isn't async by `in_thread` (which returns
         result and error), with the same outcome as `perform`."""
-        job = self._job(claimed)
-        if isinstance(job, Outcome):
-            return job
+        served = self._handlers.get(claimed.job_type)
+        if served is None:
+            return self._unserved(claimed)
+        try:
+            job = claimed.job(self._cipher)
+        except UndecodableError as unread:
+            return self._unreadable(claimed, unread)
         job.bind(attempt)
         context.current.set(attempt)  # this task's own context
         here = _forks
         attempt.in_handler = True
         try:
-            if self.is_async(claimed):
-                result = self._call(job)
+            if is_async(served.handler):
+                result = served.handler.handle(job)
             else:
-                result, error = await in_thread(lambda: self._call_alone(job))
-                if error is not None:
-                    raise error
+                result, raised = await in_thread(lambda: _call_alone(served.handler, job))
+                if raised is not None:
+                    raise raised
             if type(result) not in _PLAIN and inspect.isawaitable(result):
                 result = await result
         except BaseException as error:
@@ -140,38 +144,32 @@ class Executor:
             _end_of_a_fork(None)
         return self.verdicts.completed(claimed, result)
 
-    def _call(self, job: Job) -> Any:
-        """The one place that calls a handler."""
-        return self._handlers[job.job_type].handler.handle(job)
+    def _unserved(self, claimed: Claimed) -> Outcome:
+        return self.verdicts.final(claimed, f"No handler registered for job type: {claimed.job_type}")
 
-    def _call_alone(self, job: Job) -> Any:
-        """In a thread whose caller doesn't look whether the handler has forked."""
-        here = _forks
-        error: BaseException | None = None
-        try:
-            return self._call(job)
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
-            if _forks != here:
-                _end_of_a_fork(error)
-
-    def _job(self, claimed: Claimed) -> Job | Outcome:
-        if claimed.job_type not in self._handlers:
-            message = f"No handler registered for job type: {claimed.job_type}"
-            return self.verdicts.final(claimed, message)
-        try:
-            return claimed.job(self._cipher)
-        except MissingKeyError as error:
+    def _unreadable(self, claimed: Claimed, error: UndecodableError) -> Outcome:
+        if isinstance(error, MissingKeyError):
             return self.verdicts.postponed(claimed, error)
-        except UndecodableError as error:
-            return self.verdicts.final(claimed, f"UndecodableError: {error}")
+        return self.verdicts.final(claimed, f"UndecodableError: {error}")
 
     def _raised(self, claimed: Claimed, attempt: context.Attempt, error: BaseException) -> Outcome | None:
         if attempt.is_cancelled and isinstance(error, (JobCancelledError, asyncio.CancelledError)):
             return None
         return self.verdicts.raised(claimed, error)
+
+
+def _call_alone(handler: JobHandler, job: Job) -> Any:
+    """In a thread whose caller doesn't look whether the handler has forked."""
+    here = _forks
+    error: BaseException | None = None
+    try:
+        return handler.handle(job)
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        if _forks != here:
+            _end_of_a_fork(error)
 
 
 def _end_of_a_fork(error: BaseException | None) -> NoReturn:
