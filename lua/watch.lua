@@ -15,7 +15,7 @@ end
 
 local statuses = {}
 for i = 3, #ARGV do
-  local found = redis.pcall('HMGET', keys.job(ARGV[i]), 'status', 'company')
+  local found = redis.pcall('HMGET', keys.job(ARGV[i]), 'status', 'co')
   local is_theirs = company == '' or found[2] == company
   statuses[i - 2] = is_theirs and found[1] or ''
 end
