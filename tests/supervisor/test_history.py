@@ -23,7 +23,7 @@ from tests.chaos.recording import Recorder
 from tests.supervisor.running import Running
 from tests.support.wait import until
 
-SECONDS = float(os.environ.get("SUPERVISOR_CHAOS_SECONDS", "5"))
+SECONDS = float(os.environ.get("SUPERVISOR_CHAOS_SECONDS", "2"))
 SEED = int(os.environ.get("SUPERVISOR_CHAOS_SEED", "1"))
 EXECUTORS = {
     "one at a time": (),

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 
 import pytest
 
 from faciliter_jobs.errors import InvalidArgumentError
-from faciliter_jobs.supervisor import beat, memory
+from faciliter_jobs.supervisor import beat, memory, outside
 from faciliter_jobs.supervisor.backoff import RAN_WELL, Backoff
+from faciliter_jobs.supervisor.settings import Settings
+from faciliter_jobs.supervisor.target import make_name_unique, worker_of
+from tests.support.wait import until
 
 
 @pytest.mark.parametrize(
@@ -79,3 +84,56 @@ def test_what_a_child_tells_is_one_line(news):
     line = beat.encode(news)
     assert line.count(b"\n") == 1 and line.endswith(b"\n")
     assert beat.decode(line) == news
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch, default_queue):
+    """MODULE:worker, a JobWorker with a name of its own."""
+    name = f"app_{tmp_path.name}".replace("-", "_")
+    text = (
+        "from faciliter_jobs import JobWorker\nworker = JobWorker(name='w1', lease=7, shutdown_timeout=120)\n"
+    )
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return f"{name}:worker"
+
+
+def test_how_a_module_s_worker_runs_can_be_told_and_what_its_handlers_need_can_not(module):
+    made = worker_of(module, {"concurrency": 3, "executor": "asyncio"})
+    assert (made.concurrency, made.executor, made.lease, made.shutdown_timeout) == (3, "asyncio", 7, 120)
+    with pytest.raises(InvalidArgumentError, match=r"--lease: .* is a JobWorker, which has its own"):
+        worker_of(module, {"concurrency": 4, "lease": 5})
+    with pytest.raises(InvalidArgumentError, match="concurrency"):
+        worker_of(module, {"concurrency": 0})
+    assert made.concurrency == 3
+
+
+def test_two_processes_of_a_worker_with_a_name_have_two_names(module):
+    """One would take the other's jobs for its own."""
+    worker = worker_of(module, {})
+    make_name_unique(worker)
+    assert worker.name.startswith(f"w1:{os.getpid()}:")
+    once = worker.name
+    make_name_unique(worker)
+    assert worker.name == once
+
+
+def test_a_loop_that_stands_is_not_live_whatever_it_said_last(monkeypatch):
+    """LESSONS 21."""
+    monkeypatch.setattr(outside, "_STALE", 0.3)
+    with outside.Outside(Settings("m:o", health_port=0)) as told:
+        told.tell(outside.Report(live=True, ready=True), "")
+
+        def status(path: str) -> int:
+            try:
+                with urllib.request.urlopen(told.health_address + path, timeout=5) as reply:
+                    return int(reply.status)
+            except urllib.error.HTTPError as error:
+                return error.code
+
+        assert (status("/livez"), status("/readyz")) == (200, 200)
+        until(lambda: status("/livez") == 503)
+        assert status("/readyz") == 503
+        told.tell(outside.Report(live=True, ready=True), "")
+        assert status("/livez") == 200
