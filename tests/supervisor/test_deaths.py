@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -30,7 +29,7 @@ def test_a_killed_worker_is_replaced_and_its_job_goes_on_at_once(queue, run):
     running = run("--processes", "2", APP_LEASE="600").ready()
     job_id = queue.submit_job("first_run_hangs")
     victim = _entered(queue, job_id)
-    time.sleep(0.6)  # a beat in which it says that it runs a job
+    until(lambda: any(worker["active"] for worker in running.health()["workers"]))
     os.kill(victim, signal.SIGKILL)
     running.said(
         rf"worker \d \(pid {victim}\) was killed by SIGKILL after .* s and 0 jobs, 1 running "

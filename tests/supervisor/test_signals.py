@@ -25,7 +25,8 @@ def test_sigterm_lets_running_jobs_end_gives_back_the_rest_and_leaves_nothing_be
     ending, endless = (queue.submit_job("sleep", {"seconds": seconds}) for seconds in (1, 600))
     assert {_entered(queue, ending), _entered(queue, endless)} == set(pids)
     running.send(signal.SIGTERM)
-    until(lambda: not ready_file.exists(), 1)
+    until(lambda: not ready_file.exists())
+    assert lives(running.pid)  # while it waits for what runs
     assert running.ended() == 0
     assert queue.get_job(ending).status is JobStatus.COMPLETED
     given_back = queue.get_job(endless)
