@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import msgpack
@@ -18,6 +19,8 @@ from .errors import NotSerialisableError, PayloadTooLargeError, UndecodableError
 
 _NAIVE_DATETIME = 1
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
+_COPIED = 16 * 1024 * 1024  # bytes over the limit that packing may copy before it says so
+_LOOKED_AT = 100  # values of a payload, before it is packed
 _MAX_DEPTH = 500  # msgpack's own limit is 511
 
 
@@ -45,24 +48,50 @@ def _packer() -> msgpack.Packer:
     return packer
 
 
+def _bulk(root: Any, limit: int) -> int:
+    """The size of texts and bytes among the first few values when it is over the limit: seen before
+    packing, which would copy them. Else 0."""
+    size, left, stack = 0, _LOOKED_AT, [root]
+    while stack:
+        value = stack.pop()
+        for part in value.values() if type(value) is dict else value if type(value) is list else (value,):
+            kind = type(part)
+            if kind is str or kind is bytes:
+                size += len(part)
+            elif kind is dict or kind is list:
+                stack.append(part)
+            left -= 1
+            if size > limit or left == 0:
+                return size if size > limit else 0
+    return 0
+
+
 def pack(value: Any, field: str, limit: int) -> bytes:
     """Packs `value`, which is the argument `field`, into at most `limit` bytes.
 
     Raises NotSerialisableError with the path of the offending part, PayloadTooLargeError.
     """
+    if bulk := _bulk(value, limit + _COPIED):
+        raise PayloadTooLargeError(
+            f"{field}: over {bulk:,} bytes, the limit is {limit:,} (JobConfig.max_payload_bytes)"
+        )
     try:
         packed: bytes = _packer().pack(value)
+        if len(packed) > limit:
+            del _local.packer  # it would keep a buffer of that size
+            raise PayloadTooLargeError(
+                f"{field}: {len(packed):,} bytes packed, the limit is {limit:,} (JobConfig.max_payload_bytes)"
+            )
         # Some values pack but can't be read back (a tuple as a key, 600 levels): refused here, and
         # not found out by the worker.
         msgpack.unpackb(packed, timestamp=0, strict_map_key=False)
-    except (TypeError, ValueError, OverflowError, RecursionError, msgpack.UnpackException) as error:
-        _packer().reset()  # of what it had packed
-        path, reason = _find_offender(value, field) or (field, str(error))
+    except PayloadTooLargeError:
+        raise
+    except Exception as error:  # what a caller's own classes raise, too
+        if hasattr(_local, "packer"):
+            del _local.packer  # with what it had packed
+        path, reason = _why_not(value, field) or (field, f"{error or type(error).__name__}")
         raise NotSerialisableError(f"{path}: {reason}") from None
-    if len(packed) > limit:
-        raise PayloadTooLargeError(
-            f"{field}: {len(packed):,} bytes packed, the limit is {limit:,} (JobConfig.max_payload_bytes)"
-        )
     return packed
 
 
@@ -97,6 +126,13 @@ def unpack(data: bytes, field: str = "value") -> Any:
 
 def _key_path(path: str, key: Any) -> str:
     return f"{path}.{key}" if isinstance(key, str) and key.isidentifier() else f"{path}[{key!r}]"
+
+
+def _why_not(root: Any, field: str) -> tuple[str, str] | None:
+    try:
+        return _find_offender(root, field)
+    except Exception as error:  # of a class that can't even be walked through
+        return field, f"{type(error).__name__}: {error}"
 
 
 def _find_offender(root: Any, field: str) -> tuple[str, str] | None:
