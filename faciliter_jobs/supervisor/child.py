@@ -96,10 +96,10 @@ def _beat_of(worker: JobWorker | None) -> beat.Beat:
 class Orphaned(threading.Thread):
     """Ends the child when its supervisor is gone: after its running jobs, but in bounded time."""
 
-    def __init__(self, life: int, shutdown_timeout: float) -> None:
+    def __init__(self, life: int, pulse: Pulse) -> None:
         super().__init__(name="orphaned", daemon=True)
         self._life = life
-        self._shutdown_timeout = shutdown_timeout
+        self._pulse = pulse
 
     def run(self) -> None:
         while os.read(self._life, 1):
@@ -107,7 +107,7 @@ class Orphaned(threading.Thread):
         log.warning("the supervisor is gone: this worker stops, too")
         wait = threading.Event().wait
         os.kill(os.getpid(), signal.SIGTERM)
-        wait(self._shutdown_timeout)
+        wait(self._pulse.worker.shutdown_timeout if self._pulse.worker is not None else 0.0)
         os.kill(os.getpid(), signal.SIGTERM)
         wait(beat.GRACE)
         os._exit(beat.FAILED)
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     line = Line(told.line)
     pulse = Pulse(line, told.hang_timeout)
     pulse.start()
-    Orphaned(told.life, told.shutdown_timeout).start()
+    Orphaned(told.life, pulse).start()
     try:
         return _run(told.target, json.loads(told.options), line, pulse)
     finally:
@@ -159,7 +159,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--line", type=int, required=True, help="File descriptor to tell things on.")
     parser.add_argument("--life", type=int, required=True, help="One that ends with the supervisor.")
     parser.add_argument("--options", default="{}", help="JobWorker's, as JSON.")
-    parser.add_argument("--shutdown-timeout", type=float, required=True)
     parser.add_argument("--hang-timeout", type=float, required=True)
     return parser.parse_args(arguments)
 

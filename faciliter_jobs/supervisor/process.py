@@ -50,7 +50,7 @@ class Spawner:
         line, write = os.pipe()
         command = [sys.executable, "-m", "faciliter_jobs.supervisor.child", s.target]
         command += ["--slot", str(slot), "--line", str(write), "--life", str(self._life)]
-        command += ["--shutdown-timeout", f"{s.shutdown_timeout:g}", "--hang-timeout", f"{s.hang_timeout:g}"]
+        command += ["--hang-timeout", f"{s.hang_timeout:g}"]
         command += ["--options", json.dumps(dict(s.worker))]
         try:
             process = subprocess.Popen(

@@ -142,7 +142,7 @@ def test_a_child_tells_why_it_can_not_serve(queue, tmp_path, text, message, usag
     (tmp_path / "app_of_test.py").write_text(text)
     (read, line), (life, held) = os.pipe(), os.pipe()
     command = [sys.executable, "-m", "faciliter_jobs.supervisor.child", "app_of_test:worker", "--slot", "1"]
-    command += ["--line", str(line), "--life", str(life), "--shutdown-timeout", "1", "--hang-timeout", "0"]
+    command += ["--line", str(line), "--life", str(life), "--hang-timeout", "0"]
     env = environment(queue.config) | {"PYTHONPATH": str(ROOT)}
     assert subprocess.run(command, cwd=tmp_path, env=env, pass_fds=(line, life)).returncode == beat.FAILED
     os.close(line)
