@@ -13,7 +13,7 @@ from .aio_transport import AsyncTransport
 from .errors import QueueTimeoutError, QueueUnavailableError
 from .notices import PROTOCOL, job_id_of, subscriptions
 from .operations import Operations
-from .transport import pause_before, translate
+from .transport import RESENDS, pause_before, translate
 from .waiting import LOOK_EVERY
 
 # The connection stays for so long after the last task has got its job.
@@ -38,6 +38,7 @@ class AsyncNotices:
         self._unwanted: set[str] = set()  # subscribed to, and nobody waits any more
         self._fresh: set[News] = set()  # who waits for jobs not subscribed to yet
         self._changed = asyncio.Event()
+        self._failures = 0  # in a row, to subscribe
         self._sent = self._confirmed = 0
         self._all_confirmed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -75,17 +76,16 @@ class AsyncNotices:
     # --- the task in the background ---------------------------------------------------------------
 
     async def _serve(self) -> None:
-        failures = 0
         while True:
             try:
                 await self._listen()
-                failures = 0
             except QueueUnavailableError as error:
-                for news in self._fresh:  # the others sit it out
-                    news.put_nowait(error)
-                self._fresh.clear()
-                failures += 1
-                await asyncio.sleep(pause_before(failures))
+                self._failures += 1
+                if self._failures > RESENDS:  # as with other calls; who has begun to wait sits it out
+                    for news in self._fresh:
+                        news.put_nowait(error)
+                    self._fresh.clear()
+                await asyncio.sleep(pause_before(self._failures))
             except Exception as error:
                 self._tell_everybody(error)
                 return
@@ -141,6 +141,7 @@ class AsyncNotices:
             await connection.send_packed_command((command,), check_health=False)
         if not await _happened(self._all_confirmed, reader, self._transport.config.socket_timeout):
             raise QueueTimeoutError(f"{self._transport.config.location} doesn't confirm a subscription")
+        self._failures = 0
 
     async def _look(self, job_ids: set[str]) -> None:
         for job_id in await self._transport.perform(self._operations.ended(job_ids)):

@@ -167,3 +167,38 @@ def test_a_map_that_is_left_early_leaves_nothing_behind(queue, run_worker):
             await _until(lambda: _channels(queue) == 0)
 
     asyncio.run(main())
+
+
+def test_tasks_come_and_go_while_connections_are_killed_and_none_misses_its_job(queue):
+    """LESSONS 21."""
+    seed = random.randrange(10**6)
+    print("seed", seed)
+    chance, client = random.Random(seed), client_of(queue.config)
+
+    async def wait(shared: AsyncJobQueue, job_id: str) -> Any:
+        await asyncio.sleep(chance.random() * 0.5)
+        while chance.random() < 0.5:
+            try:
+                return await asyncio.wait_for(shared.wait_for_result(job_id, 60), chance.random() * 0.1)
+            except asyncio.TimeoutError:
+                continue
+        return await shared.wait_for_result(job_id, 60)
+
+    async def end(shared: AsyncJobQueue, ids: list[str]) -> None:
+        for job_id in chance.sample(ids, len(ids)):
+            await asyncio.sleep(chance.random() * 0.006)
+            await shared.complete_job(job_id, {"id": job_id})
+            if chance.random() < 0.05:
+                client.client_kill_filter(_type="pubsub")
+            if chance.random() < 0.02:
+                client.client_kill_filter(_type="normal", skipme=True)
+
+    async def main() -> None:
+        async with AsyncJobQueue(queue.config) as shared:
+            ids = await shared.submit_jobs([{"job_type": "t"} for _ in range(200)])
+            begun = time.monotonic()
+            _, *results = await asyncio.gather(end(shared, ids), *(wait(shared, job_id) for job_id in ids))
+            assert [result["id"] for result in results] == ids
+            assert time.monotonic() - begun < 15, "none was found by the look that comes every 20 s"
+
+    asyncio.run(main())
