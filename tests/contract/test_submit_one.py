@@ -55,7 +55,7 @@ def _parked_for_another_type(stage):
 
 
 def _far_on(stage):
-    stage.client.set(stage.tag + "seq", 64 * 150_000_000_000)
+    stage.client.set(stage.tag + "seq", 64 * 140_000_000_000)
 
 
 @pytest.fixture
