@@ -22,6 +22,11 @@ test-all: $(STAMP)
 	TEST_REDIS_KIND=path $(BIN)/python -m pytest
 	TEST_REDIS_KIND=embedded $(BIN)/python -m pytest
 
+# Random records, arguments and damage: FUZZ_FACTOR (100) times as many as in the suite.
+.PHONY: fuzz
+fuzz: $(STAMP)
+	FUZZ_FACTOR=$${FUZZ_FACTOR:-100} $(BIN)/python -m pytest -q --timeout 3600 tests/abuse/test_fuzz.py tests/queue/test_doctor_random.py
+
 # Every interleaving of two workers and two jobs on the real scripts, within larger bounds: minutes.
 .PHONY: protocol
 protocol: $(STAMP)

@@ -200,7 +200,7 @@ _READERS: dict[bytes, Callable[[Fields], Any]] = {
     b"metadata": _stored_metadata,
     b"result": lambda fields: _packed(fields, b"result", "result"),
     b"type": lambda fields: fields[b"type"].decode(),
-    **{name: _reader(name) for name in (b"progress", b"started_at", b"retry_delay_ms")},
+    **{name: _reader(name) for name in (b"progress", b"started_at", b"retry_delay_ms", b"timeout_ms")},
 }
 
 

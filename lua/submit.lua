@@ -49,6 +49,7 @@ local function new_ones()
   return missing
 end
 
+if #ARGV % new_job.FIELDS ~= 0 then return redis.error_reply('ERR jobs have ' .. new_job.FIELDS .. ' fields each') end
 local new = new_ones()
 if #new == 0 then return 0 end
 

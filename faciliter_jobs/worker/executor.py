@@ -68,8 +68,8 @@ class Executor:
 
     def timeout_of(self, claimed: Claimed) -> float | None:
         """Seconds that this attempt may take: the job's, the type's, the worker's."""
-        own = claimed.fields.get(b"timeout_ms")
-        if own is not None:
+        own = claimed.fields.get(b"timeout_ms", b"")
+        if own.isdigit():  # else the record can't be read, which is what the attempt fails with
             return int(own) / 1000
         served = self._handlers.get(claimed.job_type)
         if served is not None and served.timeout is not None:

