@@ -68,6 +68,10 @@ local function mend_fields(job)
       job[name] = nil
     end
   end
+  if job.priority and job.priority ~= '0' then
+    redis.call('HDEL', job.key, 'priority')
+    job.priority = nil
+  end
   if not job.at then put('at', STAMP) end
   if not job.ttl then put('ttl', tostring(TTL_MS)) end
   if #written > 0 then redis.call('HSET', job.key, unpack(written)) end

@@ -19,7 +19,7 @@ local function is_count(value)
     and (#value < 15 or #value == 15 and value <= '253402300799999')
 end
 
-local function is_seq(value) return value and #value < 14 and string.find(value, '^%d+$') end
+local function is_seq(value) return value and #value < 14 and string.find(value, '^[1-9]%d*$') end
 
 local function is_live(job) return job.status == 'pending' or job.status == 'processing' end
 
@@ -33,6 +33,7 @@ local function bad_field(job)
   if not (is_live(job) or is_finished(job)) then return 'status' end
   if not is_seq(job.seq) then return 'seq' end
   if not job.type then return 'type' end
+  if job.priority and job.priority ~= '0' then return 'priority' end -- no other level is served
   for i = 1, #NEEDED do
     if not is_count(job[NEEDED[i]]) then return NEEDED[i] end
   end
