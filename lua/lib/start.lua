@@ -29,7 +29,7 @@ end
 -- slots would serve whole queues one by one like that; it starts what it claims at once, so only what was
 -- lost twice goes alone.
 local function runs_alone(job, slots)
-  if slots > 1 then return tonumber(job.losses or 0) > 1 end
+  if (slots or 1) > 1 then return tonumber(job.losses or 0) > 1 end
   return job.losses or job.max_retries == '0'
 end
 

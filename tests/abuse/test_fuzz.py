@@ -24,6 +24,7 @@ def _settings(examples: int) -> settings:
     return settings(
         max_examples=examples * FACTOR,
         deadline=None,
+        derandomize=FACTOR == 1,
         phases=[Phase.explicit, Phase.generate] if FACTOR == 1 else list(Phase),
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )

@@ -155,6 +155,7 @@ class _Vandal:
 @settings(
     max_examples=25 * int(os.environ.get("FUZZ_FACTOR", "1")),
     deadline=None,
+    derandomize="FUZZ_FACTOR" not in os.environ,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
