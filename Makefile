@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEMO := $(VENV)/.demo
 PLOTS := $(VENV)/.plots
 
-.PHONY: demo test test-fast test-all lint format typecheck check bench bench-full bench-peers bench-check build clean
+.PHONY: demo test test-fast test-all lint format typecheck check \
+  bench bench-full bench-peers bench-check build clean
 
-demo: $(STAMP)
+demo: $(DEMO)
 	$(BIN)/python -m examples.demo
 
 test: $(STAMP)
@@ -85,6 +87,12 @@ clean:
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+# All that the demo needs, and no tools of development.
+$(DEMO): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
 	touch $@
 
 $(PLOTS): $(STAMP)
