@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := $(VENV)/.demo
 PLOTS := $(VENV)/.plots
+IN_PARALLEL := -n 2 --dist loadfile
 
 .PHONY: demo test test-fast test-all lint format typecheck check \
   bench bench-full bench-peers bench-check build clean
@@ -12,17 +13,18 @@ PLOTS := $(VENV)/.plots
 demo: $(DEMO)
 	$(BIN)/python -m examples.demo
 
+# Two at a time, each with a server of its own.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(IN_PARALLEL)
 
 # Without the tests that start many processes.
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/package --ignore=tests/supervisor
+	$(BIN)/python -m pytest $(IN_PARALLEL) --ignore=tests/chaos --ignore=tests/package --ignore=tests/supervisor
 
 # The whole suite on each server that this machine has.
 test-all: $(STAMP)
-	TEST_REDIS_KIND=path $(BIN)/python -m pytest
-	TEST_REDIS_KIND=embedded $(BIN)/python -m pytest
+	TEST_REDIS_KIND=path $(BIN)/python -m pytest $(IN_PARALLEL)
+	TEST_REDIS_KIND=embedded $(BIN)/python -m pytest $(IN_PARALLEL)
 
 # Random records, arguments and damage: FUZZ_FACTOR (100) times as many as in the suite.
 .PHONY: fuzz

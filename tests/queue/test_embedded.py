@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -154,11 +155,12 @@ def test_ctrl_c_in_the_terminal_of_one_user_leaves_the_server_to_the_others(use)
     assert _answers(other.socket)
 
 
-def test_the_default_directory_is_that_of_the_users_data(use, tmp_path):
-    user = use("", XDG_DATA_HOME=str(tmp_path / "share"))
-    assert user.socket == tmp_path / "share" / "faciliter-jobs" / "server.sock"
-    user.leave()
-    assert not user.socket.exists()
+def test_the_default_directory_is_that_of_the_users_data(use):
+    with tempfile.TemporaryDirectory(prefix="fj-") as share:  # short: so is what a socket may be called
+        user = use("", XDG_DATA_HOME=share)
+        assert user.socket == Path(share) / "faciliter-jobs" / "server.sock"
+        user.leave()
+        assert not user.socket.exists()
 
 
 _SUBMIT = """

@@ -304,7 +304,7 @@ def test_a_claim_by_hand_without_the_key_gives_the_job_back(queue):
         (["k:*sEcReT*"], "key 1: what follows its id is not base64"),
         (["k:c0VjUmVU"], "key 1 has 6 bytes, not 32"),
         ([NEW, NEW], "two keys have the id '2026'"),
-        (NEW, "expected a list of strings"),
+        pytest.param(NEW, "expected a list of strings", id="a string"),
         ([b"k:sEcReT"], "expected a list of strings"),
     ],
 )

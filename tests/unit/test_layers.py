@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -72,12 +73,21 @@ def _is_for_types(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
+def _parsed(file: Path) -> ast.Module:
+    """CPython 3.11 fails when a finalizer runs while it makes a tree (python/cpython#106905)."""
+    gc.disable()
+    try:
+        return ast.parse(file.read_text("utf-8"))
+    finally:
+        gc.enable()
+
+
 def _imports(module: str) -> tuple[set[str], set[str]]:
     """(when the module is loaded, inside functions)"""
     at_once: set[str] = set()
     lazy: set[str] = set()
     for file in _files(module):
-        tree = ast.parse(file.read_text("utf-8"))
+        tree = _parsed(file)
         inside = {
             id(child)
             for function in ast.walk(tree)

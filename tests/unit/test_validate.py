@@ -29,7 +29,7 @@ def test_the_errors_are_those_that_a_caller_would_expect():
     assert issubclass(TYPE, TypeError) and issubclass(TYPE, JobQueueError)
 
 
-_NOT_A_STRING = [5, b"t", ["t"], True, object()]
+_NOT_A_STRING = [5, b"t", ["t"], True, {"t": 1}]
 _NOT_SECONDS = ["5", b"5", True, [1], timedelta(seconds=1)]
 _OUT_OF_RANGE = [-1, -0.001, math.nan, math.inf, -math.inf, 10**10, 10**400]
 
