@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := $(VENV)/.demo
 PLOTS := $(VENV)/.plots
-IN_PARALLEL := -n 2 --dist loadfile
+IN_PARALLEL := $(if $(TEST_REDIS_URL),,-n 2 --dist loadfile)
 
 .PHONY: demo test test-fast test-all lint format typecheck check \
   bench bench-full bench-peers bench-check build clean
