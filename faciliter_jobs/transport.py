@@ -102,9 +102,9 @@ class Transport(ScriptTable):
             may_resend = call.resend and self.config.retry_on_timeout
             return self._recover(error, command, may_resend, call.script)
 
-    def begin(self, call: Call[R]) -> Pending[R]:
-        """Sends the call; the caller can work until it needs the reply, and then calls `wait` and `result`.
-        Never re-sent."""
+    def prepare(self, call: Call[R]) -> Pending[R]:
+        """Packs the call. After `send` the caller can work until it needs the reply, and then calls `wait`
+        and `result`. Never re-sent."""
         return Pending(self, call)
 
     def command(self, *args: Any) -> Any:
@@ -183,19 +183,25 @@ class Transport(ScriptTable):
 
 
 class Pending(Generic[R]):
-    """A call that has been sent. It holds a connection of the pool until `wait` or `abandon`."""
+    """A call that is packed, and then sent. It holds a connection of the pool from `send` until `wait` or
+    `abandon`."""
 
     def __init__(self, transport: Transport, call: Call[R]) -> None:
         self._transport = transport
         self._call = call
         self._reply: Any = None
-        self._command = transport._command_of(call)
-        self._connection: Any = transport._pool.take()
+        self._packed: bytes = pack_command(transport._command_of(call))
+        self._connection: Any = None
+
+    def send(self) -> None:
+        """Raises as `Transport.run` does."""
+        transport = self._transport
+        self._connection = transport._pool.take()
         try:
-            self._connection.send_packed_command((pack_command(self._command),), check_health=False)
+            self._connection.send_packed_command((self._packed,), check_health=False)
         except redis_errors.RedisError as error:
             self._end()
-            raise translate(error, transport.config, call.script) from error
+            raise translate(error, transport.config, self._call.script) from error
         except BaseException:
             self.abandon()
             raise

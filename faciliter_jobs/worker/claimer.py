@@ -44,15 +44,19 @@ class Claimer:
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
 
-    def begin_turn(self, outcomes: Sequence[Outcome], want: int) -> Pending[Turned]:
-        """Ends attempts and claims more in one call, whose reply is read later. When that fails, the
-        outcomes may or may not have been taken: `report` them again. Jobs that were claimed with a
-        lost reply stand in our own lists, where the next park finds them."""
+    def prepare_turn(self, outcomes: Sequence[Outcome], want: int) -> Pending[Turned]:
+        """A call that ends attempts and claims more, packed and not sent yet."""
+        return self._queue.transport.prepare(self._turn(outcomes, want))
+
+    def send_turn(self, turn: Pending[Turned]) -> None:
+        """Its reply is read later. When that fails, the outcomes may or may not have been taken:
+        `report` them again. Jobs that were claimed with a lost reply stand in our own lists, where
+        the next park finds them."""
         self.tend_now_and_then()
-        return self._queue.transport.begin(self._turn(outcomes, want))
+        turn.send()
 
     def turn(self, outcomes: Sequence[Outcome], want: int) -> Turned:
-        """As begin_turn, and waits for the reply."""
+        """Ends attempts and claims more, and waits for the reply."""
         self.tend_now_and_then()
         return self._queue.transport.run(self._turn(outcomes, want))
 

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from .. import context
 from ..errors import JobQueueError, QueueUnavailableError
@@ -27,6 +28,15 @@ log = logging.getLogger("faciliter_jobs.worker")
 _LONGEST_PAUSE = 5.0  # seconds between two tries to reach the server
 _FAREWELL_TRIES = 5
 _QUICK = 16  # jobs in a turn from which on it pays to send the next before reading it
+
+
+@dataclass(slots=True)
+class Turn:
+    """A call that reports outcomes and claims more."""
+
+    outcomes: list[Outcome]
+    want: int  # how many jobs it may bring
+    pending: Pending[Turned]
 
 
 class Loop:
@@ -57,8 +67,7 @@ class Loop:
         self._hands = Hands()
         self._pace = Pace()
         # The turn that has been sent and not read: its outcomes and its reply to come.
-        self._sent: tuple[list[Outcome], Pending[Turned]] | None = None
-        self._sent_for = 0  # how many jobs it may bring
+        self._sent: Turn | None = None
         # Nothing more is claimed before the hands are empty: what waits may be a job that runs alone.
         self._emptying = False
         # Held while outcomes or jobs are in a call that the loop or the steward makes: whoever parks
@@ -198,26 +207,34 @@ class Loop:
             want = min(want, self._left - len(self._hands) - coming)
         return 0 if self._stopping.is_set() else max(0, want)
 
-    def _turn_ahead(self, coming: int = 0) -> None:
+    def _turn_ahead(self) -> None:
         """Sends a turn once half of the work in hand is done; with slow handlers, after each job."""
+        if turn := self._next_turn():
+            self._send(turn)
+
+    def _next_turn(self, coming: int = 0) -> Turn | None:
+        """Packed, and not sent yet; None while there is work enough in hand, or to come."""
         if len(self._hands) + coming > self._pace.room() // 2:
-            return
+            return None
         want = self._want(coming)
         if want == 0 and (self._hands or coming):
-            return
+            return None
         outcomes = self._take_outcomes()
+        return Turn(outcomes, want, self._claimer.prepare_turn(outcomes, want))
+
+    def _send(self, turn: Turn) -> None:
         try:
-            self._sent = (outcomes, self._claimer.begin_turn(outcomes, want))
+            self._claimer.send_turn(turn.pending)
         except JobQueueError as error:
-            self._hands.keep_outcomes(outcomes)
+            self._hands.keep_outcomes(turn.outcomes)
             self._note_fault(error)
         except BaseException:
-            self._hands.keep_outcomes(outcomes)
+            self._hands.keep_outcomes(turn.outcomes)
             raise
         else:
-            self._sent_for = want
+            self._sent = turn
             self._emptying = False
-            self._pace.claimed(want)
+            self._pace.claimed(turn.want)
 
     def _get_more(self) -> None:
         """Reads the turn that was sent, or reports what is left and parks until there is work."""
@@ -256,21 +273,25 @@ class Loop:
         with self._talk_lock:
             if self._sent is None:
                 return
-            (outcomes, pending), self._sent = self._sent, None
-            wanted = self._sent_for
+            turn, self._sent = self._sent, None
+            following = None
+            if and_send_the_next and self._hands.has_outcomes and turn.want >= _QUICK:
+                following = self._next_turn(coming=turn.want)  # packed while the server is busy
             try:
-                pending.wait()
+                turn.pending.wait()
             except BaseException:
-                self._hands.keep_outcomes(outcomes)  # perhaps reported: a second time does no harm
+                if following is not None:
+                    self._hands.keep_outcomes(following.outcomes)
+                self._hands.keep_outcomes(turn.outcomes)  # perhaps reported: a second time does no harm
                 raise
-            if and_send_the_next and self._hands.has_outcomes and self._sent_for >= _QUICK:
-                self._turn_ahead(coming=self._sent_for)
-            turned = pending.result()
-            if wanted > 0 and not turned.jobs:
+            if following is not None:
+                self._send(following)
+            turned = turn.pending.result()
+            if turn.want > 0 and not turned.jobs:
                 self._emptying = True
                 self._claimer.ask_again()
             self._receive(turned.jobs)
-            self._settle(outcomes, turned.endings)
+            self._settle(turn.outcomes, turned.endings)
 
     def _report(self) -> None:
         """Reports what has ended, without claiming more: it may be sent twice."""
