@@ -106,14 +106,16 @@ end
 
 -- As read, with the payloads; and the whole record as HGETALL gave it.
 local function read_whole(id)
-  local flat = redis.pcall('HGETALL', keys.job(id))
+  local key = keys.job(id)
+  local flat = redis.pcall('HGETALL', key)
   if #flat == 0 then
-    raise_unless_wrong_type(keys.job(id), flat.err)
+    raise_unless_wrong_type(key, flat.err)
     return nil
   end
-  local job = {}
+  -- Room for what most records have: a table that grows is copied each time.
+  local job = { status = nil, type = nil, seq = nil, at = nil, ttl = nil, co = nil, u = nil, id = nil, key = nil }
   for i = 1, #flat, 2 do job[flat[i]] = flat[i + 1] end
-  job.id, job.key = id, keys.job(id)
+  job.id, job.key = id, key
   if not bad_field(job) then return job, flat end
 end
 
