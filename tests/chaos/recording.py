@@ -102,7 +102,7 @@ class RecordingTransport(Transport):
         self.recorder.ok(number, told(result))
         return result
 
-    def begin(self, call: Call[R]) -> Pending[R]:
+    def prepare(self, call: Call[R]) -> Pending[R]:
         return _RecordedPending(self, call)
 
     def _text_of(self, script: str) -> str:
@@ -115,11 +115,14 @@ class RecordingTransport(Transport):
 
 class _RecordedPending(Pending[R]):
     def __init__(self, transport: RecordingTransport, call: Call[R]) -> None:
+        super().__init__(transport, call)
         self._recorder = transport.recorder
-        ask, self._told = _NOTES[call.script]
-        self._number = self._recorder.invoked(call.script, ask(call.args))
+        self._ask, self._told = _NOTES[call.script]
+
+    def send(self) -> None:
+        self._number = self._recorder.invoked(self._call.script, self._ask(self._call.args))
         try:
-            super().__init__(transport, call)
+            super().send()
         except BaseException as error:
             self._recorder.not_ok(self._number, error)
             raise
