@@ -16,10 +16,18 @@ def _all_completed(queue, count, timeout=30):
 def test_a_worker_is_replaced_after_so_many_jobs_once_its_successor_serves(queue, run):
     running = run("--processes", "2", "--max-jobs-per-child", "20").ready()
     before = set(running.pids())
-    queue.submit_jobs([{"job_type": "count", "input_data": {"n": n}} for n in range(400)])
-    _all_completed(queue, 400)
-    until(lambda: len(running.pids()) == 2 and not set(running.pids()) & before)
-    running.said(r"worker 1 .*has run \d+ jobs: .*successor")
+    submitted = 0
+
+    def all_are_replaced():
+        # Again and again: which of the two takes a batch is theirs to settle, and both must get their 20.
+        nonlocal submitted
+        queue.submit_jobs([{"job_type": "count", "input_data": {"n": submitted + n}} for n in range(40)])
+        submitted += 40
+        _all_completed(queue, submitted)
+        return len(running.pids()) == 2 and not set(running.pids()) & before
+
+    until(all_are_replaced, 60)
+    running.said(r"worker 1 .*has run [\d,]+ jobs: .*successor")
     assert running.stop() == 0
     runs = queue.transport.command("HVALS", queue.tag + "test-runs")
     assert set(runs) == {b"1"} and queue.doctor() == []
