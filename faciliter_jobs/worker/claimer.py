@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import select
 import time
 from collections.abc import Sequence
-from typing import Any
 
-from redis import exceptions as redis_errors
-
-from .. import keys, scripts
-from ..errors import QueueTimeoutError
+from .. import scripts
 from ..queue import RedisJobQueue
 from ..record import Claimed
 from ..scripts import Call, Ending, Outcome, Parked, Turned
-from ..transport import Pending, translate
+from ..transport import Pending
+from .inbox import Inbox
 
 _TEND_LIMIT = 100  # of due, lost and old jobs each that one call looks after for all
 _PARK_MARGIN_MS = 500
-_REPLY_MARGIN = 5.0  # seconds that a BLMOVE's reply may be late
 
 
 class Claimer:
@@ -40,9 +34,8 @@ class Claimer:
         self._slots = slots
         self._rotates = False
         self._tended_at = 0.0
-        self._inbox: Any = None  # redis-py's connection; its methods are untyped
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_write, False)
+        self._parked: Parked | None = None  # as the last call left us
+        self._inbox = Inbox(queue.transport, queue.tag, worker)
 
     def prepare_turn(self, outcomes: Sequence[Outcome], want: int) -> Pending[Turned]:
         """A call that ends attempts and claims more, packed and not sent yet."""
@@ -81,16 +74,24 @@ class Claimer:
         )
 
     def next_jobs(self, want: int) -> list[Claimed]:
-        """What there is to do, waiting for at most one poll interval; [] when there is nothing."""
-        parked = self.park(want)
+        """What there is to do for a worker that holds nothing, waiting for at most one poll interval; []
+        when there is nothing."""
+        parked, self._parked = self._parked or self.park(want), None
         if parked.jobs:
             return parked.jobs
-        return self.adopt() if self.wait(parked) else []
+        found = self.wait_and_park(parked, want)
+        if found is None or found.jobs:
+            return found.jobs if found else []
+        self._parked = found
+        return []
 
     def park(self, want: int, known: Sequence[str] = ()) -> Parked:
         """Jobs to do, or how long to `wait` for some. `known`: ids that are held already."""
         self._tended_at = time.monotonic()
-        call = scripts.park(
+        return self._queue.transport.run(self._park(want, known))
+
+    def _park(self, want: int, known: Sequence[str] = ()) -> Call[Parked]:
+        return scripts.park(
             self._queue.tag,
             worker=self._worker,
             lease_ms=self._lease_ms,
@@ -101,14 +102,29 @@ class Claimer:
             types=self._rotated_types(),
             known=known,
         )
-        return self._queue.transport.run(call)
 
     def wait(self, parked: Parked) -> str | None:
         """The id of a job that was handed over within the poll interval, to be had by `adopt`."""
-        wait = self._poll_interval
-        if parked.wait_ms is not None:
-            wait = min(wait, parked.wait_ms / 1000)
-        return self._wait_on_inbox(wait) if wait > 0 else None
+        seconds = self._seconds_to_wait(parked)
+        return self._inbox.wait(seconds) if seconds > 0 else None
+
+    def wait_and_park(self, parked: Parked, want: int) -> Parked | None:
+        """As `wait` and the next `park` for a worker that holds nothing, in one round trip: the server
+        carries the park out the moment the wait is over, and finds what was handed over. None: woken, or
+        there was no time to wait."""
+        seconds = self._seconds_to_wait(parked)
+        if seconds <= 0:
+            return None
+        following = self._queue.transport.prepare(self._park(want))
+        found = self._inbox.wait_and_call(seconds, following)
+        if found is not None:
+            self._tended_at = time.monotonic()
+        return found
+
+    def _seconds_to_wait(self, parked: Parked) -> float:
+        if parked.wait_ms is None:
+            return self._poll_interval
+        return min(self._poll_interval, parked.wait_ms / 1000)
 
     def adopt(self, known: Sequence[str] = ()) -> list[Claimed]:
         """What stands in the worker's own lists and isn't among the ids in `known`."""
@@ -121,15 +137,10 @@ class Claimer:
 
     def wake(self) -> None:
         """Ends a wait at once; safe in a signal handler."""
-        try:
-            os.write(self._wake_write, b"w")
-        except (BlockingIOError, OSError):
-            return  # a wake-up is on its way already, or the worker has ended
+        self._inbox.wake()
 
     def close(self) -> None:
-        self._drop_inbox()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        self._inbox.close()
 
     def tend_now_and_then(self) -> None:
         """A busy worker looks after everyone's due, lost and old jobs once per poll interval."""
@@ -149,46 +160,3 @@ class Claimer:
         """The last turn brought nothing: the next one begins with the same type. It may have a job that
         runs alone, which others would get in front of for ever."""
         self._rotates = False
-
-    def _wait_on_inbox(self, seconds: float) -> str | None:
-        """BLMOVE from the inbox to the processing list; the job's id when one came.
-
-        The wait is on the socket and on our own pipe, so that `wake` ends it. The command is never
-        re-sent: a second one could move a second job. Whatever it moved unseen, the next park adopts.
-        """
-        try:
-            connection = self._inbox or self._queue.transport.new_connection()
-            self._inbox = connection
-            source = keys.inbox(self._queue.tag, self._worker)
-            target = keys.processing(self._queue.tag, self._worker)
-            connection.send_command("BLMOVE", source, target, "LEFT", "RIGHT", max(0.001, round(seconds, 3)))
-            if not self._readable(connection, seconds + _REPLY_MARGIN):
-                return None
-            moved = connection.read_response()
-            return None if moved is None else str(moved.decode())
-        except redis_errors.RedisError as error:
-            self._drop_inbox()
-            raise translate(error, self._queue.config) from error
-        except BaseException:
-            self._drop_inbox()
-            raise
-
-    def _readable(self, connection: Any, timeout: float) -> bool:
-        """False when woken: then the connection is dropped with its BLMOVE."""
-        poll = select.poll()
-        poll.register(connection._sock.fileno(), select.POLLIN)
-        poll.register(self._wake_read, select.POLLIN)
-        ready = {fd for fd, _ in poll.poll(timeout * 1000)}
-        if self._wake_read in ready:
-            os.read(self._wake_read, 4096)
-            self._drop_inbox()
-            return False
-        if not ready:
-            self._drop_inbox()
-            raise QueueTimeoutError(f"no answer to BLMOVE from {self._queue.config.location}")
-        return True
-
-    def _drop_inbox(self) -> None:
-        if self._inbox is not None:
-            self._inbox.disconnect()
-            self._inbox = None

@@ -119,10 +119,10 @@ class _RecordedPending(Pending[R]):
         self._recorder = transport.recorder
         self._ask, self._told = _NOTES[call.script]
 
-    def send(self) -> None:
+    def send(self, connection: Any = None, behind: bytes = b"") -> None:
         self._number = self._recorder.invoked(self._call.script, self._ask(self._call.args))
         try:
-            super().send()
+            super().send(connection, behind)
         except BaseException as error:
             self._recorder.not_ok(self._number, error)
             raise

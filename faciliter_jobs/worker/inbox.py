@@ -1,0 +1,99 @@
+"""A worker's wait for a job to be handed to it."""
+
+from __future__ import annotations
+
+import os
+import select
+from typing import Any, TypeVar
+
+from hiredis import pack_command
+from redis import exceptions as redis_errors
+
+from .. import keys
+from ..errors import QueueTimeoutError
+from ..transport import Pending, Transport, translate
+
+R = TypeVar("R")
+
+_REPLY_MARGIN = 5.0  # seconds that a BLMOVE's reply may be late
+
+
+class Inbox:
+    """BLMOVE from the inbox to the processing list, on a connection of its own.
+
+    The wait is on the socket and on our own pipe, so that `wake` ends it. Nothing is ever re-sent: a
+    second BLMOVE could move a second job. Whatever one moved unseen, the next park adopts.
+    """
+
+    def __init__(self, transport: Transport, tag: str, worker: str) -> None:
+        self._transport = transport
+        source, target = keys.inbox(tag, worker), keys.processing(tag, worker)
+        self._move: tuple[Any, ...] = ("BLMOVE", source, target, "LEFT", "RIGHT")
+        self._connection: Any = None  # redis-py's; its methods are untyped
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+
+    def wait(self, seconds: float) -> str | None:
+        """The id of the job that came; None when none did, or when woken."""
+        return self._talk(seconds, None)[1]
+
+    def wait_and_call(self, seconds: float, following: Pending[R]) -> R | None:
+        """Sends a call behind the BLMOVE, which the server carries out the moment the wait is over: its
+        reply. None: woken, and whether it is carried out isn't known."""
+        woken, _ = self._talk(seconds, following)
+        return None if woken else following.result()
+
+    def wake(self) -> None:
+        """Ends a wait at once; safe in a signal handler."""
+        try:
+            os.write(self._wake_write, b"w")
+        except (BlockingIOError, OSError):
+            return  # a wake-up is on its way already, or the worker has ended
+
+    def close(self) -> None:
+        self._drop()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _talk(self, seconds: float, following: Pending[Any] | None) -> tuple[bool, str | None]:
+        """Whether it was woken, and the job that came."""
+        try:
+            if self._connection is None:
+                self._connection = self._transport.new_connection()
+            connection = self._connection
+            move = pack_command((*self._move, max(0.001, round(seconds, 3))))
+            if following is None:
+                connection.send_packed_command((move,), check_health=False)
+            else:
+                following.send(connection, behind=move)
+            if self._is_woken(connection, seconds + _REPLY_MARGIN):
+                return True, None
+            moved = connection.read_response()
+            if following is not None:
+                following.wait()
+            return False, None if moved is None else str(moved.decode())
+        except redis_errors.RedisError as error:
+            self._drop()
+            raise translate(error, self._transport.config) from error
+        except BaseException:
+            self._drop()
+            raise
+
+    def _is_woken(self, connection: Any, timeout: float) -> bool:
+        """Returns when there is a reply, or when woken: then the connection is dropped with its BLMOVE."""
+        poll = select.poll()
+        poll.register(connection._sock.fileno(), select.POLLIN)
+        poll.register(self._wake_read, select.POLLIN)
+        ready = {fd for fd, _ in poll.poll(timeout * 1000)}
+        if self._wake_read in ready:
+            os.read(self._wake_read, 4096)
+            self._drop()
+            return True
+        if not ready:
+            raise QueueTimeoutError(f"no answer to BLMOVE from {self._transport.config.location}")
+        return False
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.disconnect()
+            self._connection = None
