@@ -37,16 +37,24 @@ expiry.watch(number, tonumber(ttl_ms), expiry.is_first(number))
 
 if due_at > NOW then
   redis.call('ZADD', keys.scheduled(), due_at, id)
-elseif redis.call('EXISTS', keys.parked()) == 1 then
-  -- include here: handoff
-  handoff.offer(job)
-  handoff.flush()
-else
-  local lane = keys.lane(job.priority or '0', job_type, company)
-  redis.call('ZADD', lane, seq, id)
-  if redis.call('ZCARD', lane) == 1 then
-    -- include here: lanes
-    lanes.join_ring(job)
+  return 1
+end
+
+if redis.call('EXISTS', keys.parked()) == 1 then
+  -- include here: parked
+  local worker = parked.pop(job_type)
+  if worker then
+    redis.call('HSET', key, 'worker', worker)
+    redis.call('ZADD', keys.leases(), parked.handoff_deadline(), id)
+    redis.call('RPUSH', keys.inbox(worker), id)
+    return 1
   end
+end
+
+local lane = keys.lane(job.priority or '0', job_type, company)
+redis.call('ZADD', lane, seq, id)
+if redis.call('ZCARD', lane) == 1 then
+  -- include here: lanes
+  lanes.join_ring(job)
 end
 return 1

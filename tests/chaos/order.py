@@ -11,7 +11,7 @@ from .history import CLAIMING, NEVER, OK, Call, Claim, Final, History, Submit
 
 __all__ = ["CLAIMING", "of_first_attempts", "of_submission"]
 
-HANDOFF_LEASE = 2_000_000_000  # ns; lua/lib/handoff.lua
+HANDOFF_LEASE = 2_000_000_000  # ns; lua/lib/parked.lua
 _LATE = 10_000_000_000  # ns after which a call whose reply was lost has been carried out, or never will be
 
 

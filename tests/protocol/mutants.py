@@ -46,14 +46,22 @@ MUTANTS = [
     Mutant(
         "a handed-over job has no lease",
         "lib/handoff.lua",
-        "  batch.zadd(keys.leases(), NOW + HANDOFF_LEASE_MS, job.id)\n",
+        "  batch.zadd(keys.leases(), parked.handoff_deadline(), job.id)\n",
+        "",
+        PLAIN,
+        "has no lease",
+    ),
+    Mutant(
+        "a job that is submitted alone and handed over has no lease",
+        "submit_one.lua",
+        "    redis.call('ZADD', keys.leases(), parked.handoff_deadline(), id)\n",
         "",
         PLAIN,
         "has no lease",
     ),
     Mutant(
         "a handed-over job is leased for an hour",
-        "lib/handoff.lua",
+        "lib/parked.lua",
         "HANDOFF_LEASE_MS = 2000",
         "HANDOFF_LEASE_MS = 3600000",
         PLAIN,
@@ -61,7 +69,7 @@ MUTANTS = [
     ),
     Mutant(
         "the worker that gets a job still counts as waiting",
-        "lib/handoff.lua",
+        "lib/parked.lua",
         "redis.call('ZREM', keys.parked(), found[1]) == 1",
         "redis.call('ZSCORE', keys.parked(), found[1])",
         PLAIN,
@@ -69,7 +77,7 @@ MUTANTS = [
     ),
     Mutant(
         "a job is handed to a worker that waited once",
-        "lib/handoff.lua",
+        "lib/parked.lua",
         "if redis.call('ZREM', keys.parked(), found[1]) == 1 then return found[1] end",
         "redis.call('ZREM', keys.parked(), found[1])\n    do return found[1] end",
         STOP,
@@ -77,7 +85,7 @@ MUTANTS = [
     ),
     Mutant(
         "a job is handed to a worker whose time on the inbox is over",
-        "lib/handoff.lua",
+        "lib/parked.lua",
         "if tonumber(found[2]) < NOW then",
         "if false then",
         Bounds(Left(times=1)),
@@ -86,10 +94,18 @@ MUTANTS = [
     Mutant(
         "park registers the worker without a look for work",
         "park.lua",
-        "local more_may_wait = #jobs == 0 and",
-        "local more_may_wait = false and",
+        "local more_may_wait = start.claim",
+        "local more_may_wait = false and start.claim",
         PLAIN,
         "is parked for it",
+    ),
+    Mutant(
+        "park does not look into the worker's own lists",
+        "park.lua",
+        "if redis.call('EXISTS', keys.processing(worker), keys.inbox(worker)) > 0 then",
+        "if redis.call('EXISTS', keys.processing(worker), keys.inbox(worker)) > 9 then",
+        PLAIN,
+        "told",
     ),
     Mutant(
         "park registers the worker before it has emptied the inbox",
