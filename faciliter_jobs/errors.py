@@ -59,7 +59,7 @@ class QueueFullError(JobQueueError):
 
 
 class SchemaError(JobQueueError):
-    """The stored data was written by a newer version of this package."""
+    """The stored data was written by a version of this package with another layout of it."""
 
 
 class ScriptFailedError(JobQueueError):

@@ -22,7 +22,7 @@ from .job import Job, JobSpec, JobStatus
 from .record import Claimed, Fields, fields_of, listed_job, read_job
 from .scripts import Call, Command, Ending, NewJob, Problem, Stats, Steps
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: another order of the bands in the indexes
 
 _PAGE = 500  # records in one script call
 _CLEANUP_BATCH = 1000
@@ -56,10 +56,15 @@ class Operations:
             except AccessDeniedError:
                 return  # a reader, of a queue that nobody has used yet
             stored = yield Command(("HGET", meta, "schema"))
-        if int(stored) > SCHEMA_VERSION:
+        if int(stored) != SCHEMA_VERSION:
+            what_to_do = (
+                "upgrade it"
+                if int(stored) > SCHEMA_VERSION
+                else "use another prefix, and let the version that wrote them finish the jobs of this one"
+            )
             raise SchemaError(
-                f"{self.config.location} holds data of schema {int(stored)}, this version of "
-                f"faciliter-jobs reads up to {SCHEMA_VERSION}: upgrade it"
+                f"{self.config.location} holds data of schema {int(stored)} under the prefix "
+                f"{self.config.prefix!r}, this version of faciliter-jobs reads {SCHEMA_VERSION}: {what_to_do}"
             )
 
     # --- submit -----------------------------------------------------------------------------------

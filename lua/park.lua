@@ -12,12 +12,14 @@ local worker, lease_ms, park_ms, want, slots, tend_limit, types_count = unpack(A
 types_count = tonumber(types_count)
 local jobs = {}
 
+-- What it holds already is enough for this turn, and may have to run alone. Mostly that is a job that has
+-- just been handed over, which is waited for: nothing else is done, nor defined, before.
+local held = redis.call('LLEN', keys.processing(worker)) + redis.call('LLEN', keys.inbox(worker))
+
 -- Nobody hands it a job while it looks. The first write, and one that needs no memory: see lib/go_on.
 redis.call('ZREM', keys.parked(), worker)
 
--- What it holds already is enough for this turn, and may have to run alone. Mostly that is a job that has
--- just been handed over, which is waited for: nothing else is done, nor defined, before.
-if redis.call('EXISTS', keys.processing(worker), keys.inbox(worker)) > 0 then
+if held > 0 then
   -- include here: start, hold, finish
   hold.adopt(worker, start.deadline_after(lease_ms), start.list_from(8 + types_count), jobs)
   finish.flush()

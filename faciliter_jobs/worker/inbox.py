@@ -27,8 +27,7 @@ class Inbox:
 
     def __init__(self, transport: Transport, tag: str, worker: str) -> None:
         self._transport = transport
-        source, target = keys.inbox(tag, worker), keys.processing(tag, worker)
-        self._move: tuple[Any, ...] = ("BLMOVE", source, target, "LEFT", "RIGHT")
+        self._lists = keys.inbox(tag, worker), keys.processing(tag, worker)
         self._connection: Any = None  # redis-py's; its methods are untyped
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
@@ -61,7 +60,8 @@ class Inbox:
             if self._connection is None:
                 self._connection = self._transport.new_connection()
             connection = self._connection
-            move = pack_command((*self._move, max(0.001, round(seconds, 3))))
+            blmove: Any = ("BLMOVE", *self._lists, "LEFT", "RIGHT", max(0.001, round(seconds, 3)))
+            move = pack_command(blmove)
             if following is None:
                 connection.send_packed_command((move,), check_health=False)
             else:

@@ -102,8 +102,8 @@ MUTANTS = [
     Mutant(
         "park does not look into the worker's own lists",
         "park.lua",
-        "if redis.call('EXISTS', keys.processing(worker), keys.inbox(worker)) > 0 then",
-        "if redis.call('EXISTS', keys.processing(worker), keys.inbox(worker)) > 9 then",
+        "if held > 0 then",
+        "if held > 9 then",
         PLAIN,
         "told",
     ),

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from faciliter_jobs import JobConfig, JobSpec
-from faciliter_jobs.errors import JobQueueError, QueueUnavailableError
+from faciliter_jobs import JobConfig, JobSpec, keys
+from faciliter_jobs.errors import JobQueueError, QueueUnavailableError, SchemaError
 from tests.support.server import client_of
 
 LONG = "x" * 600
@@ -201,3 +201,10 @@ def test_a_replica_that_takes_no_writes_is_named(own_server, queue_class):
     own_server.client().replicaof("NO", "ONE")
     assert queue.submit_job("t")
     queue.close()
+
+
+@pytest.mark.parametrize(("schema", "what_to_do"), [(1, "use another prefix"), (99, "upgrade it")])
+def test_data_of_another_layout_is_refused_by_name(queue, schema, what_to_do):
+    client_of(queue.config).hset(keys.meta(keys.tag(queue.config.prefix)), "schema", schema)
+    with pytest.raises(SchemaError, match=f"holds data of schema {schema} .*: {what_to_do}"):
+        queue.connect()

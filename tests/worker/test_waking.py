@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
+from tests.support.server import client_of
 from tests.support.wait import until
 
 
@@ -77,3 +78,31 @@ def test_a_job_handed_to_a_worker_that_just_stopped_is_not_lost(queue, run_worke
     assert queue.doctor() == []
     run_worker({"t": lambda job: {}})
     until(lambda: all(queue.get_job(i).status.is_terminal for i in ids))
+
+
+def test_a_waking_survives_that_the_server_has_lost_the_worker_s_script(queue, run_worker):
+    """The call behind BLMOVE is answered NOSCRIPT after the job was moved."""
+    run_worker({"t": lambda job: {}}, poll_interval=30)
+    until(lambda: queue.stats().parked == 1)
+    client_of(queue.config).script_flush()
+    job_id = queue.submit_job("t")
+    until(lambda: queue.get_job(job_id).status.is_terminal, timeout=5)
+    assert queue.get_job(job_id).attempt == 1 and queue.doctor() == []
+
+
+def test_an_idle_worker_asks_twice_a_poll_interval(queue, run_worker):
+    """BLMOVE and the park behind it."""
+    run_worker({"t": lambda job: {}}, poll_interval=0.1)
+    until(lambda: queue.stats().parked == 1)
+
+    client = client_of(queue.config)
+
+    def calls():
+        stats = client.info("commandstats")
+        return [stats[f"cmdstat_{name}"]["calls"] for name in ("blmove", "evalsha")]
+
+    until(lambda: calls()[0] > 3)
+    waits, scripts = calls()
+    time.sleep(1)
+    waits, scripts = (now - before for now, before in zip(calls(), (waits, scripts)))
+    assert 5 <= waits <= 11 and scripts <= waits + 3  # a heartbeat now and then
