@@ -183,8 +183,8 @@ class Transport(ScriptTable):
 
 
 class Pending(Generic[R]):
-    """A call that is packed, and then sent, on a connection of the pool, which it holds until `wait` or
-    `abandon`, or on one that the caller lends."""
+    """A call that is packed, and then sent. It holds a connection of the pool from `send` until `wait` or
+    `abandon`."""
 
     def __init__(self, transport: Transport, call: Call[R]) -> None:
         self._transport = transport
@@ -192,18 +192,16 @@ class Pending(Generic[R]):
         self._reply: Any = None
         self._packed: bytes = pack_command(transport._command_of(call))
         self._connection: Any = None
-        self._is_lent = False
 
-    def send(self, connection: Any = None, behind: bytes = b"") -> None:
-        """`behind`: a packed command that goes first on the lent `connection`, and whose reply the caller
-        reads before `wait`. Raises as `Transport.run` does."""
-        self._is_lent = connection is not None
-        self._connection = connection if self._is_lent else self._transport._pool.take()
+    def send(self) -> None:
+        """Raises as `Transport.run` does."""
+        transport = self._transport
+        self._connection = transport._pool.take()
         try:
-            self._connection.send_packed_command((behind + self._packed,), check_health=False)
+            self._connection.send_packed_command((self._packed,), check_health=False)
         except redis_errors.RedisError as error:
             self._end()
-            raise translate(error, self._transport.config, self._call.script) from error
+            raise translate(error, transport.config, self._call.script) from error
         except BaseException:
             self.abandon()
             raise
@@ -238,8 +236,7 @@ class Pending(Generic[R]):
         self._end()
 
     def _end(self) -> None:
-        if not self._is_lent:
-            self._transport._pool.give_back(self._connection)
+        self._transport._pool.give_back(self._connection)
 
 
 def translate(error: Exception, config: JobConfig, script: str | None = None) -> JobQueueError:

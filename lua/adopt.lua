@@ -6,11 +6,11 @@
 -- MOVES    PENDING (handed over) -> PROCESSING: inbox -> processing list; a job already PROCESSING by this worker keeps its attempt; PENDING -> CANCELLED when its ttl has passed
 -- AGAIN    returns the same jobs
 -- COST     O(length of the worker's own lists)
--- include: clock, start, hold, finish
+-- include: clock, batch, start, hold
 
 local worker, lease_ms = unpack(ARGV, 1, 2)
 local jobs = {}
 hold.unpark(worker)
 hold.adopt(worker, start.deadline_after(lease_ms), start.list_from(3), jobs)
-finish.flush()
+batch.flush()
 return { NOW, jobs }

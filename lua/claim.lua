@@ -6,7 +6,7 @@
 -- MOVES    PENDING -> PROCESSING: lane -> processing list and leases; PENDING -> CANCELLED when its ttl has passed
 -- AGAIN    claims more: never re-sent by the client; adopt finds what a lost reply named
 -- COST     O(want * log n)
--- include: clock, start, finish
+-- include: clock, finish, start
 
 local worker, lease_ms, want = unpack(ARGV, 1, 3)
 local jobs = {}

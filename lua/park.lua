@@ -6,44 +6,30 @@
 -- MOVES    PENDING -> PROCESSING as claim and adopt do; else the worker into parked; and what promote, recover and cleanup move
 -- AGAIN    returns what the lost reply named, from the worker's own lists
 -- COST     O((want + tend_limit) * log n + types)
--- include: keys, clock
+-- include: go_on, keys, clock, finish, start, hold, tend, promote
 
 local worker, lease_ms, park_ms, want, slots, tend_limit, types_count = unpack(ARGV, 1, 7)
-types_count = tonumber(types_count)
+park_ms, want, slots, types_count = tonumber(park_ms), tonumber(want), tonumber(slots), tonumber(types_count)
+local deadline = start.deadline_after(lease_ms)
+local types = start.list_from(8, 7 + types_count)
 local jobs = {}
 
--- What it holds already is enough for this turn, and may have to run alone. Mostly that is a job that has
--- just been handed over, which is waited for: nothing else is done, nor defined, before.
-local held = redis.call('LLEN', keys.processing(worker)) + redis.call('LLEN', keys.inbox(worker))
+if tonumber(tend_limit) > 0 then tend.run(tonumber(tend_limit)) end
+hold.unpark(worker)
+hold.adopt(worker, deadline, start.list_from(8 + types_count), jobs)
+-- What it holds already is enough for this turn, and may have to run alone.
+local more_may_wait = #jobs == 0 and start.claim(worker, deadline, want, slots, types, jobs)
+finish.flush()
+if #jobs > 0 or more_may_wait then return { NOW, 0, jobs } end
 
--- Nobody hands it a job while it looks. The first write, and one that needs no memory: see lib/go_on.
-redis.call('ZREM', keys.parked(), worker)
-
-if held > 0 then
-  -- include here: start, hold, finish
-  hold.adopt(worker, start.deadline_after(lease_ms), start.list_from(8 + types_count), jobs)
-  finish.flush()
-  if #jobs > 0 then return { NOW, 0, jobs } end
+local parked_until = NOW + park_ms
+redis.call('ZADD', keys.parked(), parked_until, worker)
+if types_count == 0 then types = { '' } end
+for _, job_type in ipairs(types) do
+  local key = keys.parked_for(job_type)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. STAMP)
+  redis.call('ZADD', key, parked_until, worker)
+  -- It goes by itself when the last of its workers is gone.
+  if redis.call('PTTL', key) < park_ms then redis.call('PEXPIRE', key, park_ms) end
 end
-
-do
-  -- include here: start, tend, promote, finish
-  if tonumber(tend_limit) > 0 then tend.run(tonumber(tend_limit)) end
-  local types = start.list_from(8, 7 + types_count)
-  local deadline = start.deadline_after(lease_ms)
-  local more_may_wait = start.claim(worker, deadline, tonumber(want), tonumber(slots), types, jobs)
-  finish.flush()
-  if #jobs > 0 or more_may_wait then return { NOW, 0, jobs } end
-
-  local parked_until = NOW + park_ms
-  redis.call('ZADD', keys.parked(), parked_until, worker)
-  if types_count == 0 then types = { '' } end
-  for _, job_type in ipairs(types) do
-    local key = keys.parked_for(job_type)
-    redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. STAMP)
-    redis.call('ZADD', key, parked_until, worker)
-    -- It goes by itself when the last of its workers is gone.
-    if redis.call('PTTL', key) < tonumber(park_ms) then redis.call('PEXPIRE', key, park_ms) end
-  end
-  return { NOW, promote.wait_ms(), jobs }
-end
+return { NOW, promote.wait_ms(), jobs }

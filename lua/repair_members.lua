@@ -29,7 +29,7 @@ end
 
 local mended = {}
 for i = 3, #ARGV do
-  local problem = belongs.problem_of(family, name, ARGV[i])
+  local problem = belongs.stands_in(family, name, ARGV[i]) and belongs.problem_of(family, name, ARGV[i])
   if problem then mended[#mended + 1] = { ARGV[i], 'member', problem, drop(ARGV[i]) } end
 end
 return mended

@@ -9,7 +9,7 @@
 -- MOVES    as complete, fail and claim do
 -- AGAIN    the outcomes are "already"; it claims more, so the client sends it again with want = 0 only
 -- COST     O((outcomes + want) * log n)
--- include: clock, record, place, start, finish
+-- include: clock, record, place, finish, start
 
 local worker, lease_ms, want, slots, types_count = unpack(ARGV, 1, 5)
 want, slots, types_count = tonumber(want), tonumber(slots), tonumber(types_count)

@@ -34,7 +34,6 @@ class Claimer:
         self._slots = slots
         self._rotates = False
         self._tended_at = 0.0
-        self._parked: Parked | None = None  # as the last call left us
         self._inbox = Inbox(queue.transport, queue.tag, worker)
 
     def prepare_turn(self, outcomes: Sequence[Outcome], want: int) -> Pending[Turned]:
@@ -74,24 +73,16 @@ class Claimer:
         )
 
     def next_jobs(self, want: int) -> list[Claimed]:
-        """What there is to do for a worker that holds nothing, waiting for at most one poll interval; []
-        when there is nothing."""
-        parked, self._parked = self._parked or self.park(want), None
+        """What there is to do, waiting for at most one poll interval; [] when there is nothing."""
+        parked = self.park(want)
         if parked.jobs:
             return parked.jobs
-        found = self.wait_and_park(parked, want)
-        if found is None or found.jobs:
-            return found.jobs if found else []
-        self._parked = found
-        return []
+        return self.adopt() if self.wait(parked) else []
 
     def park(self, want: int, known: Sequence[str] = ()) -> Parked:
         """Jobs to do, or how long to `wait` for some. `known`: ids that are held already."""
         self._tended_at = time.monotonic()
-        return self._queue.transport.run(self._park(want, known))
-
-    def _park(self, want: int, known: Sequence[str] = ()) -> Call[Parked]:
-        return scripts.park(
+        call = scripts.park(
             self._queue.tag,
             worker=self._worker,
             lease_ms=self._lease_ms,
@@ -102,29 +93,14 @@ class Claimer:
             types=self._rotated_types(),
             known=known,
         )
+        return self._queue.transport.run(call)
 
     def wait(self, parked: Parked) -> str | None:
         """The id of a job that was handed over within the poll interval, to be had by `adopt`."""
-        seconds = self._seconds_to_wait(parked)
-        return self._inbox.wait(seconds) if seconds > 0 else None
-
-    def wait_and_park(self, parked: Parked, want: int) -> Parked | None:
-        """As `wait` and the next `park` for a worker that holds nothing, in one round trip: the server
-        carries the park out the moment the wait is over, and finds what was handed over. None: woken, or
-        there was no time to wait."""
-        seconds = self._seconds_to_wait(parked)
-        if seconds <= 0:
-            return None
-        following = self._queue.transport.prepare(self._park(want))
-        found = self._inbox.wait_and_call(seconds, following)
-        if found is not None:
-            self._tended_at = time.monotonic()
-        return found
-
-    def _seconds_to_wait(self, parked: Parked) -> float:
-        if parked.wait_ms is None:
-            return self._poll_interval
-        return min(self._poll_interval, parked.wait_ms / 1000)
+        wait = self._poll_interval
+        if parked.wait_ms is not None:
+            wait = min(wait, parked.wait_ms / 1000)
+        return self._inbox.wait(wait) if wait > 0 else None
 
     def adopt(self, known: Sequence[str] = ()) -> list[Claimed]:
         """What stands in the worker's own lists and isn't among the ids in `known`."""

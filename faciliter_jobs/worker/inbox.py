@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import select
-from typing import Any, TypeVar
+from typing import Any
 
 from hiredis import pack_command
 from redis import exceptions as redis_errors
 
 from .. import keys
 from ..errors import QueueTimeoutError
-from ..transport import Pending, Transport, translate
-
-R = TypeVar("R")
+from ..transport import Transport, translate
 
 _REPLY_MARGIN = 5.0  # seconds that a BLMOVE's reply may be late
 
@@ -34,13 +32,22 @@ class Inbox:
 
     def wait(self, seconds: float) -> str | None:
         """The id of the job that came; None when none did, or when woken."""
-        return self._talk(seconds, None)[1]
-
-    def wait_and_call(self, seconds: float, following: Pending[R]) -> R | None:
-        """Sends a call behind the BLMOVE, which the server carries out the moment the wait is over: its
-        reply. None: woken, and whether it is carried out isn't known."""
-        woken, _ = self._talk(seconds, following)
-        return None if woken else following.result()
+        try:
+            if self._connection is None:
+                self._connection = self._transport.new_connection()
+            connection = self._connection
+            blmove: Any = ("BLMOVE", *self._lists, "LEFT", "RIGHT", max(0.001, round(seconds, 3)))
+            connection.send_packed_command((pack_command(blmove),), check_health=False)
+            if self._is_woken(connection, seconds + _REPLY_MARGIN):
+                return None
+            moved = connection.read_response()
+            return None if moved is None else str(moved.decode())
+        except redis_errors.RedisError as error:
+            self._drop()
+            raise translate(error, self._transport.config) from error
+        except BaseException:
+            self._drop()
+            raise
 
     def wake(self) -> None:
         """Ends a wait at once; safe in a signal handler."""
@@ -53,31 +60,6 @@ class Inbox:
         self._drop()
         os.close(self._wake_read)
         os.close(self._wake_write)
-
-    def _talk(self, seconds: float, following: Pending[Any] | None) -> tuple[bool, str | None]:
-        """Whether it was woken, and the job that came."""
-        try:
-            if self._connection is None:
-                self._connection = self._transport.new_connection()
-            connection = self._connection
-            blmove: Any = ("BLMOVE", *self._lists, "LEFT", "RIGHT", max(0.001, round(seconds, 3)))
-            move = pack_command(blmove)
-            if following is None:
-                connection.send_packed_command((move,), check_health=False)
-            else:
-                following.send(connection, behind=move)
-            if self._is_woken(connection, seconds + _REPLY_MARGIN):
-                return True, None
-            moved = connection.read_response()
-            if following is not None:
-                following.wait()
-            return False, None if moved is None else str(moved.decode())
-        except redis_errors.RedisError as error:
-            self._drop()
-            raise translate(error, self._transport.config) from error
-        except BaseException:
-            self._drop()
-            raise
 
     def _is_woken(self, connection: Any, timeout: float) -> bool:
         """Returns when there is a reply, or when woken: then the connection is dropped with its BLMOVE."""

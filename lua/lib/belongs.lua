@@ -66,4 +66,13 @@ local function problem_of(family, name, member)
   if not JOBS[family](job, keys.named(name)) then return 'in ' .. name .. ' but ' .. job.status end
 end
 
-local belongs = { problem_of = problem_of }
+-- Whether the key still names the member: on a live queue it may have gone since it was found.
+local function stands_in(family, name, member)
+  local key = keys.named(name)
+  if family == 'types' then return redis.call('SISMEMBER', key, member) == 1 end
+  if family == 'homes' then return redis.call('HEXISTS', key, member) == 1 end
+  if family == 'inbox' or family == 'processing' then return redis.call('LPOS', key, member) and true end
+  return redis.call('ZSCORE', key, member) and true
+end
+
+local belongs = { problem_of = problem_of, stands_in = stands_in }

@@ -1,4 +1,4 @@
--- include: keys, clock, batch, record, index, lanes, take, finish
+-- include: keys, clock, batch, record, index, lanes, take
 -- The beginning of an attempt: a PENDING job becomes PROCESSING, in a worker's hands.
 
 local EXPIRED_PER_CALL = 100
@@ -11,6 +11,7 @@ local function deadline_after(lease_ms) return string.format('%.0f', NOW + lease
 -- `deadline`: of the lease, from deadline_after. `listed`: the id already stands in the worker's processing list.
 local function attempt(job, flat, worker, deadline, listed)
   if record.expires_at(job) <= NOW then
+    -- include here: finish
     finish.expire(job)
     return nil
   end

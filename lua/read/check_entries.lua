@@ -10,7 +10,7 @@
 local family = unpack(ARGV, 1, 1)
 local problems = {}
 for i = 2, #ARGV do
-  local problem = belongs.problem_of(family, family, ARGV[i])
+  local problem = belongs.stands_in(family, family, ARGV[i]) and belongs.problem_of(family, family, ARGV[i])
   if problem then problems[#problems + 1] = { ARGV[i], 'member', problem } end
 end
 return problems

@@ -119,10 +119,10 @@ class _RecordedPending(Pending[R]):
         self._recorder = transport.recorder
         self._ask, self._told = _NOTES[call.script]
 
-    def send(self, connection: Any = None, behind: bytes = b"") -> None:
+    def send(self) -> None:
         self._number = self._recorder.invoked(self._call.script, self._ask(self._call.args))
         try:
-            super().send(connection, behind)
+            super().send()
         except BaseException as error:
             self._recorder.not_ok(self._number, error)
             raise

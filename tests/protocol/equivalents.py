@@ -6,14 +6,7 @@ from tests.protocol.mutants import STOP, Mutant
 
 EQUIVALENTS: list[tuple[Mutant, str]] = [
     (
-        Mutant(
-            "park doesn't unpark first",
-            "park.lua",
-            "redis.call('ZREM', keys.parked(), worker)\n",
-            "",
-            STOP,
-            "",
-        ),
+        Mutant("park doesn't unpark first", "park.lua", "hold.unpark(worker)\n", "", STOP, ""),
         "a worker is only ever parked while no job waits for it, and whoever hands it one unparks it",
     ),
     (

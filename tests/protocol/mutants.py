@@ -94,18 +94,10 @@ MUTANTS = [
     Mutant(
         "park registers the worker without a look for work",
         "park.lua",
-        "local more_may_wait = start.claim",
-        "local more_may_wait = false and start.claim",
+        "local more_may_wait = #jobs == 0 and",
+        "local more_may_wait = false and",
         PLAIN,
         "is parked for it",
-    ),
-    Mutant(
-        "park does not look into the worker's own lists",
-        "park.lua",
-        "if held > 0 then",
-        "if held > 9 then",
-        PLAIN,
-        "told",
     ),
     Mutant(
         "park registers the worker before it has emptied the inbox",

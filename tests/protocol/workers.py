@@ -13,7 +13,7 @@ from tests.protocol.contents import View
 NEW = "new"  # say that it lives
 IDLE = "idle"  # run what it holds, or look for work
 PARKED = "parked"  # wait in BLMOVE on its inbox
-WOKEN = "woken"  # take over what BLMOVE brought, by the next park
+WOKEN = "woken"  # take over what BLMOVE brought
 LEAVING = "leaving"  # give everything back
 GONE = "gone"
 
@@ -48,9 +48,8 @@ def calls(
     if phase == PARKED:
         if left.losses or name in view.inboxes:
             yield Asked("move", name), left
-        yield Asked("park", name, (want,)), left  # BLMOVE brought nothing in its time
-    elif phase == WOKEN:  # the call behind BLMOVE
-        yield Asked("park", name, (want,)), left
+    elif phase == WOKEN:
+        yield Asked("adopt", name), left
     elif phase == LEAVING:
         yield Asked("leave", name), left
     elif phase == IDLE:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 
-from faciliter_jobs import doctor
+from faciliter_jobs import doctor, scripts
 from faciliter_jobs.scripts import Command
 from tests.support.server import client_of
 from tests.support.wait import until
@@ -91,3 +91,19 @@ def test_it_looks_in_bounded_steps(queue):
         run = queue.transport.fetch if isinstance(step, Command) else queue.transport.run
         reply = run(step)
     assert max(sizes) <= 210 and len(sizes) > 10
+
+
+def test_what_has_gone_since_it_was_found_is_no_finding(queue):
+    """SSCAN gave a type whose last job was claimed meanwhile; a worker left before its mend."""
+
+    def ask(call):
+        return queue.transport.run(call)
+
+    for family in ("types", "homes"):
+        assert ask(scripts.check_entries(queue.tag, family=family, entries=[b"gone"])) == []
+    for family in ("types", "homes", "workers", "parked", "index", "leases", "scheduled", "expiry"):
+        name = family.encode()
+        assert ask(scripts.repair_members(queue.tag, family=family, name=name, members=[b"gone"])) == []
+    for family in ("inbox", "processing", "lane", "ring"):
+        name = f"{family}:0:1:t:".encode()
+        assert ask(scripts.repair_members(queue.tag, family=family, name=name, members=[b"gone"])) == []

@@ -81,7 +81,6 @@ def test_a_job_handed_to_a_worker_that_just_stopped_is_not_lost(queue, run_worke
 
 
 def test_a_waking_survives_that_the_server_has_lost_the_worker_s_script(queue, run_worker):
-    """The call behind BLMOVE is answered NOSCRIPT after the job was moved."""
     run_worker({"t": lambda job: {}}, poll_interval=30)
     until(lambda: queue.stats().parked == 1)
     client_of(queue.config).script_flush()
@@ -91,7 +90,7 @@ def test_a_waking_survives_that_the_server_has_lost_the_worker_s_script(queue, r
 
 
 def test_an_idle_worker_asks_twice_a_poll_interval(queue, run_worker):
-    """BLMOVE and the park behind it."""
+    """BLMOVE, and the park before it."""
     run_worker({"t": lambda job: {}}, poll_interval=0.1)
     until(lambda: queue.stats().parked == 1)
 
