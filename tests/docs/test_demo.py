@@ -196,7 +196,9 @@ def demo(tmp_path):
         command = [sys.executable, "-m", "examples.demo", "--step-seconds", "0.08", "--lease", "1"]
         command += ["--output", str(tmp_path / "output"), *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, text=True, preexec_fn=_listen_to_ctrl_c, **pipes
+        )
         started.append(process)
         return process
 
@@ -205,6 +207,11 @@ def demo(tmp_path):
         if process.poll() is None:
             process.terminate()
             process.communicate(timeout=30)
+
+
+def _listen_to_ctrl_c() -> None:
+    """As in a terminal: where these tests run in the background, it would be ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _nobody_uses_the_server(tmp_path: Path) -> bool:

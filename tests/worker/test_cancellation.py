@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from faciliter_jobs import JobCancelledError, JobStatus, JobWorker, context, update_job_progress
+from faciliter_jobs import JobCancelledError, JobStatus, JobWorker, context, keys, update_job_progress
+from tests.support.server import client_of
 from tests.support.wait import until
 
 WHERE = [("thread", 1), ("thread", 2), ("process", 1), ("asyncio", 2)]
@@ -73,7 +74,9 @@ def test_the_reason_is_told_and_nothing_is_reported(queue, run_worker, looks):
             reasons.append(str(error))
             raise
 
-    run_worker({"t": handle})
+    worker = run_worker({"t": handle})
+    channel = keys.tell(queue.tag, worker.name)
+    until(lambda: client_of(queue.config).pubsub_numsub(channel)[0][1] == 1)  # before, a heartbeat would tell
     job_id = queue.submit_job("t")
     looks.entered(job_id)
     queue.cancel(job_id, "not needed")
