@@ -57,14 +57,17 @@ if #new == 0 then return 0 end
 local seq = redis.call('INCRBY', keys.seq(), #new) - #new
 
 -- One look into the expiry index for those of one chunk.
-local shortest, begins = nil, false
+local shortest, begins, seen_ttl = nil, false, nil
 local function watch(first, number)
-  local ttl_ms = tonumber(ARGV[first + 5])
-  if not shortest or ttl_ms < shortest then shortest = ttl_ms end
+  local text = ARGV[first + 5]
+  if text ~= seen_ttl then
+    seen_ttl = text
+    shortest = math.min(shortest or math.huge, tonumber(text))
+  end
   begins = begins or expiry.is_first(number)
   if expiry.is_first(number + 1) or number == seq + #new then
     expiry.watch(number, shortest, begins)
-    shortest, begins = nil, false
+    shortest, begins, seen_ttl = nil, false, nil
   end
 end
 

@@ -8,10 +8,16 @@ local waiting = {} -- lane key -> {job = one of its jobs, score, id, ...}
 
 local function key_of(job) return keys.lane(job.priority or '0', job.type, job.co or '') end
 
+local previous, previous_key = {}, nil -- the job that was pushed last, and its lane
+
 -- Queues the job for its lane; flush() puts it there. Its submission number is its place, so
 -- a job that comes back stands where it stood.
 local function push(job)
-  local key = key_of(job)
+  local key = previous_key
+  if job.type ~= previous.type or job.co ~= previous.co or job.priority ~= previous.priority then
+    key = key_of(job)
+  end
+  previous, previous_key = job, key
   local entries = waiting[key]
   if entries then
     local n = #entries
