@@ -56,14 +56,13 @@ class Operations:
             except AccessDeniedError:
                 return  # a reader, of a queue that nobody has used yet
             stored = yield Command(("HGET", meta, "schema"))
-        if int(stored) != SCHEMA_VERSION:
-            what_to_do = (
-                "upgrade it"
-                if int(stored) > SCHEMA_VERSION
-                else "use another prefix, and let the version that wrote them finish the jobs of this one"
-            )
+        schema = int(stored)
+        if schema != SCHEMA_VERSION:
+            what_to_do = "use another prefix, and let the version that wrote them finish the jobs of this one"
+            if schema > SCHEMA_VERSION:
+                what_to_do = "upgrade it"
             raise SchemaError(
-                f"{self.config.location} holds data of schema {int(stored)} under the prefix "
+                f"{self.config.location} holds data of schema {schema} under the prefix "
                 f"{self.config.prefix!r}, this version of faciliter-jobs reads {SCHEMA_VERSION}: {what_to_do}"
             )
 

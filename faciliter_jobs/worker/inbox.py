@@ -6,7 +6,6 @@ import os
 import select
 from typing import Any
 
-from hiredis import pack_command
 from redis import exceptions as redis_errors
 
 from .. import keys
@@ -36,8 +35,8 @@ class Inbox:
             if self._connection is None:
                 self._connection = self._transport.new_connection()
             connection = self._connection
-            blmove: Any = ("BLMOVE", *self._lists, "LEFT", "RIGHT", max(0.001, round(seconds, 3)))
-            connection.send_packed_command((pack_command(blmove),), check_health=False)
+            timeout = max(0.001, round(seconds, 3))
+            connection.send_command("BLMOVE", *self._lists, "LEFT", "RIGHT", timeout)
             if self._is_woken(connection, seconds + _REPLY_MARGIN):
                 return None
             moved = connection.read_response()

@@ -12,7 +12,7 @@ local function add_payload(fields, name, value)
   end
   for first = 1, size, PIECE do
     local number = (first - 1) / PIECE
-    fields[n + 1] = number == 0 and name or name .. string.char(48 + number) -- one digit, as PIECED is
+    fields[n + 1] = number == 0 and name or name .. string.char(48 + number) -- 8 at most
     fields[n + 2] = string.sub(value, first, first + PIECE - 1)
     n = n + 2
   end

@@ -1,5 +1,6 @@
 -- include: keys, clock, batch, record, index, lanes, take
--- The beginning of an attempt: a PENDING job becomes PROCESSING, in a worker's hands.
+-- The beginning of an attempt: a PENDING job becomes PROCESSING, in a worker's hands. A script that needs
+-- finish anyway includes it before this, so that the branch which expires a job has no copy of its own.
 
 local EXPIRED_PER_CALL = 100
 

@@ -95,10 +95,7 @@ def test_it_looks_in_bounded_steps(queue):
 
 def test_what_has_gone_since_it_was_found_is_no_finding(queue):
     """SSCAN gave a type whose last job was claimed meanwhile; a worker left before its mend."""
-
-    def ask(call):
-        return queue.transport.run(call)
-
+    ask = queue.transport.run
     for family in ("types", "homes"):
         assert ask(scripts.check_entries(queue.tag, family=family, entries=[b"gone"])) == []
     for family in ("types", "homes", "workers", "parked", "index", "leases", "scheduled", "expiry"):

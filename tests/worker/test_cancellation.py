@@ -75,8 +75,8 @@ def test_the_reason_is_told_and_nothing_is_reported(queue, run_worker, looks):
             raise
 
     worker = run_worker({"t": handle})
-    channel = keys.tell(queue.tag, worker.name)
-    until(lambda: client_of(queue.config).pubsub_numsub(channel)[0][1] == 1)  # before, a heartbeat would tell
+    client, channel = client_of(queue.config), keys.tell(queue.tag, worker.name)
+    until(lambda: client.pubsub_numsub(channel)[0][1] == 1)  # before, a heartbeat would tell
     job_id = queue.submit_job("t")
     looks.entered(job_id)
     queue.cancel(job_id, "not needed")
