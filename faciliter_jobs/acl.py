@@ -48,6 +48,7 @@ ROLES = {
         (
             "claim",
             "park",
+            "read/handed",
             "adopt",
             "turn",
             "tend",

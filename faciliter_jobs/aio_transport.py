@@ -104,7 +104,7 @@ class AsyncTransport(ScriptTable):
             except redis_errors.NoScriptError:
                 if script is None:
                     raise
-                await self._exchange(("SCRIPT", "LOAD", self._text_of(script)))
+                await self._exchange(self._loading(script))
         return await self._exchange(command)
 
     async def _exchange(self, command: tuple[Any, ...]) -> Any:

@@ -47,6 +47,8 @@ class Attempt:
     token: str
     queue: BaseJobQueue  # the one that the worker serves
     in_handler: bool = False
+    # Waits until the server has begun the attempt, when its handler was called before that was known.
+    confirm: Callable[[], None] | None = None
     _flag: CancelFlag | None = field(default=None, repr=False)  # made when somebody asks: most never do
 
     @property
@@ -69,4 +71,8 @@ current: ContextVar[Attempt | None] = ContextVar("faciliter_jobs_attempt", defau
 def token_for(job_id: str) -> str:
     """The running attempt's token when it is an attempt of this job, else '' (called from outside)."""
     attempt = current.get()
-    return attempt.token if attempt is not None and attempt.job_id == job_id else ""
+    if attempt is None or attempt.job_id != job_id:
+        return ""
+    if attempt.confirm is not None:
+        attempt.confirm()
+    return attempt.token

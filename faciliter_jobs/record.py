@@ -149,6 +149,8 @@ def _read(job_id: str, fields: Fields) -> Job:
         job.metadata = _metadata(fields)
     if b"returned" in fields:
         job.attempt -= int(fields[b"returned"])
+    if status is JobStatus.PENDING and b"worker" in fields:
+        job.attempt = max(0, job.attempt - 1)  # handed over: it has its number, and isn't begun
     if status.is_terminal:
         job.finished_at = updated_at
         job.result = _packed(fields, b"result", "result")
@@ -248,19 +250,45 @@ class Claimed:
         return job_from_fields(self.job_id, self.fields, cipher)
 
 
+_SOON = 5_000  # ms: a job that expires so soon, the server decides on
+
+
+def begun_from_reply(reply: Any, worker: str, max_retries: int) -> Claimed | None:
+    """The attempt that `adopt` will begin for a worker that was handed the job, from {now, job_id, record}.
+
+    None when that is for the server to say first: the job must not run twice (`max_retries`: the worker's,
+    for a job without its own), is about to expire, isn't this worker's any more, or its record is odd.
+    """
+    if not reply:
+        return None
+    now, job_id, flat = reply
+    fields, by = fields_of(flat), worker.encode()
+    try:
+        seq, attempt = int(fields[b"seq"]), int(fields[b"attempt"])
+        since = max(int(fields.get(name, b"0")) for name in (b"at", b"updated_at", b"due_at"))
+        is_ours = (fields[b"status"], fields[b"worker"]) == (b"pending", by)
+        is_tried_again = int(fields.get(b"max_retries", max_retries)) > 0
+        lives_on = since + int(fields[b"ttl"]) > now + _SOON
+    except (KeyError, ValueError):
+        return None
+    if not (is_ours and is_tried_again and lives_on):
+        return None
+    return _claimed(job_id, b"%d.%d" % (seq, attempt), fields, by, b"%d" % now)
+
+
 def claimed_from_reply(entries: list[Any], worker: str, now: int) -> list[Claimed]:
     """Each entry is {job_id, token, record as it was before this attempt}."""
     by, stamp = worker.encode(), b"%d" % now
-    found = []
-    for job_id, token, flat in entries:
-        fields = fields_of(flat)
-        if fields.get(b"status") == b"pending":
-            fields[b"started_at"] = stamp
-            if b"progress" in fields:
-                del fields[b"progress"]
-                fields.pop(b"progress_message", None)
-        fields[b"status"] = b"processing"
-        fields[b"attempt"] = token.rpartition(b".")[2]
-        fields[b"worker"] = by
-        found.append(Claimed(job_id.decode("utf-8", "replace"), token.decode(), fields))
-    return found
+    return [_claimed(job_id, token, fields_of(flat), by, stamp) for job_id, token, flat in entries]
+
+
+def _claimed(job_id: bytes, token: bytes, fields: dict[bytes, bytes], by: bytes, stamp: bytes) -> Claimed:
+    if fields.get(b"status") == b"pending":
+        fields[b"started_at"] = stamp
+        if b"progress" in fields:
+            del fields[b"progress"]
+            fields.pop(b"progress_message", None)
+    fields[b"status"] = b"processing"
+    fields[b"attempt"] = token.rpartition(b".")[2]
+    fields[b"worker"] = by
+    return Claimed(job_id.decode("utf-8", "replace"), token.decode(), fields)

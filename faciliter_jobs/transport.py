@@ -67,6 +67,9 @@ class ScriptTable:
     def _text_of(self, script: str) -> str:
         return composed(script).text
 
+    def _loading(self, script: str) -> tuple[Any, ...]:
+        return ("SCRIPT", "LOAD", self._text_of(script))
+
     def _command_of(self, call: Call[Any]) -> tuple[Any, ...]:
         sha = self._shas.get(call.script)
         if sha is None:
@@ -106,6 +109,17 @@ class Transport(ScriptTable):
         """Packs the call. After `send` the caller can work until it needs the reply, and then calls `wait`
         and `result`. Never re-sent."""
         return Pending(self, call)
+
+    def packed(self, step: Command[Any] | Call[Any]) -> bytes:
+        """As it goes to the server, for a connection of the caller's own."""
+        args: tuple[Any, ...] = step.args if isinstance(step, Command) else self._command_of(step)
+        packed: bytes = pack_command(args)
+        return packed
+
+    def register(self, script: str, connection: Any) -> None:
+        """Has the server know the script, by a connection of the caller's own."""
+        connection.send_packed_command((pack_command(self._loading(script)),))
+        connection.read_response()
 
     def command(self, *args: Any) -> Any:
         """A plain command of Redis's own that may be sent twice, with the same errors."""
@@ -149,7 +163,7 @@ class Transport(ScriptTable):
             except redis_errors.NoScriptError:
                 if script is None:
                     raise
-                self._exchange(("SCRIPT", "LOAD", self._text_of(script)))
+                self._exchange(self._loading(script))
         return self._exchange(command)
 
     def _exchange(self, command: tuple[Any, ...]) -> Any:

@@ -44,7 +44,7 @@ if redis.call('EXISTS', keys.parked()) == 1 then
   -- include here: parked
   local worker = parked.pop(job_type)
   if worker then
-    redis.call('HSET', key, 'worker', worker)
+    redis.call('HSET', key, 'worker', worker, 'attempt', '1')
     redis.call('ZADD', keys.leases(), parked.handoff_deadline(), id)
     redis.call('RPUSH', keys.inbox(worker), id)
     return 1

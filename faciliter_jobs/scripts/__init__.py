@@ -5,7 +5,7 @@ the arguments are those of the script's header; a test compares them.
 """
 
 from .base import Call, Command, Steps
-from .claim import Outcome, Parked, Turned, adopt, claim, park, turn
+from .claim import Outcome, Parked, Turned, adopt, claim, handed, park, turn
 from .compose import composed
 from .doctor import (
     Problem,
@@ -50,6 +50,7 @@ __all__ = [
     "composed",
     "fail",
     "get_job",
+    "handed",
     "heartbeat",
     "leave",
     "list_jobs",

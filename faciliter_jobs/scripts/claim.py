@@ -1,13 +1,13 @@
-"""lua/claim.lua, park.lua, adopt.lua, turn.lua: how a worker gets jobs."""
+"""lua/claim.lua, park.lua, read/handed.lua, adopt.lua, turn.lua: how a worker gets jobs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..record import Claimed, claimed_from_reply
-from .base import Arg, Call
+from .base import Arg, Call, R
 from .finish import Ending, ending_of
 
 
@@ -76,6 +76,11 @@ def park(
 
     args: list[Arg] = [worker, lease_ms, park_ms, want, slots, tend_limit, len(types), *types, *known]
     return Call("park", tag, args, parse, resend=False)
+
+
+def handed(tag: str, *, worker: str, read: Callable[[Any], R]) -> Call[R]:
+    """The server's time, and the id and record of the job that BLMOVE has brought, as `read` takes them."""
+    return Call("read/handed", tag, [worker], read)
 
 
 def adopt(tag: str, *, worker: str, lease_ms: int, known: Sequence[str]) -> Call[list[Claimed]]:

@@ -10,7 +10,8 @@ from ..queue import RedisJobQueue
 from ..record import Claimed
 from ..scripts import Call, Ending, Outcome, Parked, Turned
 from ..transport import Pending
-from .inbox import Inbox
+from .adoption import Adoption
+from .inbox import Handed, Inbox
 
 _TEND_LIMIT = 100  # of due, lost and old jobs each that one call looks after for all
 _PARK_MARGIN_MS = 500
@@ -25,7 +26,9 @@ class Claimer:
         lease_ms: int,
         poll_interval: float,
         slots: int = 1,
+        adoption: Adoption | None = None,
     ) -> None:
+        """With an `adoption`, a job that is handed over is begun at once."""
         self._queue = queue
         self._worker = worker
         self._types = list(types)  # empty: any type
@@ -34,7 +37,9 @@ class Claimer:
         self._slots = slots
         self._rotates = False
         self._tended_at = 0.0
-        self._inbox = Inbox(queue.transport, queue.tag, worker)
+        self._adoption = adoption
+        calls = (adoption.show, adoption.adopt) if adoption else ()
+        self._inbox = Inbox(queue.transport, queue.tag, worker, *calls)
 
     def prepare_turn(self, outcomes: Sequence[Outcome], want: int) -> Pending[Turned]:
         """A call that ends attempts and claims more, packed and not sent yet."""
@@ -44,20 +49,24 @@ class Claimer:
         """Its reply is read later. When that fails, the outcomes may or may not have been taken:
         `report` them again. Jobs that were claimed with a lost reply stand in our own lists, where
         the next park finds them."""
+        self.confirm()
         self.tend_now_and_then()
         turn.send()
 
     def turn(self, outcomes: Sequence[Outcome], want: int) -> Turned:
         """Ends attempts and claims more, and waits for the reply."""
+        self.confirm()
         self.tend_now_and_then()
         return self._queue.transport.run(self._turn(outcomes, want))
 
     def report(self, outcomes: Sequence[Outcome]) -> list[Ending]:
         """Ends attempts; safe to do twice."""
+        self.confirm()
         return self._queue.transport.run(self._turn(outcomes, 0)).endings
 
     def release(self, jobs: Sequence[Claimed]) -> None:
         """Gives jobs back that have not been started."""
+        self.confirm()
         held = [(claimed.job_id, claimed.token) for claimed in jobs]
         self._queue.transport.run(scripts.release(self._queue.tag, worker=self._worker, held=held))
 
@@ -77,10 +86,15 @@ class Claimer:
         parked = self.park(want)
         if parked.jobs:
             return parked.jobs
-        return self.adopt() if self.wait(parked) else []
+        handed = self.wait(parked)
+        if handed is None:
+            return []
+        begun = self._adoption.begin(handed) if self._adoption else None
+        return self.adopt() if begun is None else [begun]
 
     def park(self, want: int, known: Sequence[str] = ()) -> Parked:
         """Jobs to do, or how long to `wait` for some. `known`: ids that are held already."""
+        self.confirm()
         self._tended_at = time.monotonic()
         call = scripts.park(
             self._queue.tag,
@@ -93,10 +107,13 @@ class Claimer:
             types=self._rotated_types(),
             known=known,
         )
-        return self._queue.transport.run(call)
+        parked = self._queue.transport.run(call)
+        if parked.jobs:
+            self._inbox.forestall()
+        return parked
 
-    def wait(self, parked: Parked) -> str | None:
-        """The id of a job that was handed over within the poll interval, to be had by `adopt`."""
+    def wait(self, parked: Parked) -> Handed | None:
+        """A job that was handed over within the poll interval, to be had by `adopt`."""
         wait = self._poll_interval
         if parked.wait_ms is not None:
             wait = min(wait, parked.wait_ms / 1000)
@@ -104,12 +121,19 @@ class Claimer:
 
     def adopt(self, known: Sequence[str] = ()) -> list[Claimed]:
         """What stands in the worker's own lists and isn't among the ids in `known`."""
+        self._inbox.forestall()
         call = scripts.adopt(self._queue.tag, worker=self._worker, lease_ms=self._lease_ms, known=known)
         return self._queue.transport.run(call)
 
     def leave(self) -> list[str]:
         """Gives back what is still held. Returns the ids."""
+        self.confirm()
         return self._queue.transport.run(scripts.leave(self._queue.tag, worker=self._worker))
+
+    def confirm(self) -> None:
+        """Waits until the server has begun what was begun here before it said so."""
+        if self._adoption is not None:
+            self._adoption.confirm()
 
     def wake(self) -> None:
         """Ends a wait at once; safe in a signal handler."""

@@ -22,6 +22,7 @@ from .alarms import Alarms
 from .claimer import Claimer
 from .executor import Executor
 from .heartbeat import Heartbeat
+from .inbox import Handed
 from .roster import Roster
 from .run import Pool, Run, Why
 
@@ -200,9 +201,9 @@ class Crew:
         elif parked.wait_ms == 0:
             self._must_drain = bool(self._roster)
         elif handed := self._wait_on_inbox(parked):
-            self._adopt(handed)
+            self._adopt(handed.job_id)
 
-    def _wait_on_inbox(self, parked: Parked) -> str | None:
+    def _wait_on_inbox(self, parked: Parked) -> Handed | None:
         with self._lock:
             self._on_inbox = True
             if self._outcomes:

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from .. import scripts
@@ -16,6 +17,8 @@ from ..record import Claimed
 from ..scripts import Outcome
 
 log = logging.getLogger("faciliter_jobs.worker")
+
+_TICK = 0.25  # seconds after which a job that was begun before the server said so is looked at
 
 
 class Heartbeat:
@@ -29,12 +32,14 @@ class Heartbeat:
         lease_ms: int,
         max_retries: int,
         on_gone: Callable[[str, str], None],
+        confirm: Callable[[], None] = lambda: None,
     ) -> None:
         self._queue = queue
         self._worker = worker
         self._lease_ms = lease_ms
         self._max_retries = max_retries
         self._on_gone = on_gone  # token and id of a job that isn't ours any more
+        self._confirm = confirm  # waits until the server has begun what is held
         self._info = json.dumps(
             {"host": socket.gethostname(), "pid": os.getpid(), "types": list(types), "lease": lease_ms / 1000}
         )
@@ -88,6 +93,7 @@ class Heartbeat:
         """Renews now. Returns what of those held isn't this worker's any more: ids and tokens."""
         with self._lock:
             held = list(self._held.items())
+        self._confirm()
         call = scripts.heartbeat(
             self._queue.tag,
             worker=self._worker,
@@ -101,12 +107,17 @@ class Heartbeat:
         return {job_id: tokens[job_id] for job_id in self._queue.transport.run(call)}
 
     def _run(self) -> None:
+        due = time.monotonic() + self._lease_ms / 3000
         while True:
-            self._soon.wait(self._lease_ms / 3000)
+            is_wanted = self._soon.wait(min(_TICK, max(0.0, due - time.monotonic())))
             self._soon.clear()
             if self._stop:
                 return
             try:
+                self._confirm()
+                if not is_wanted and time.monotonic() < due:
+                    continue
+                due = time.monotonic() + self._lease_ms / 3000
                 gone = self.beat()
                 self._note(healthy=True)
             except JobQueueError as error:

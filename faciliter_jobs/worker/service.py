@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..errors import JobQueueError, QueueUnavailableError
 from . import event_loop
+from .adoption import Adoption
 from .alarms import Alarms
 from .claimer import Claimer
 from .coroutines import AsyncioPool
@@ -71,11 +72,16 @@ class Service:
         policy = RetryPolicy(worker.max_retries, worker.retry_delay, worker.backoff)
         verdicts = Verdicts(queue.operations.codec, policy)
         self._executor = Executor(queue, worker.handlers, verdicts, worker.timeout)
-        self._claimer = Claimer(queue, worker.name, types, lease_ms, worker.poll_interval, worker.concurrency)
-        self._heartbeat = Heartbeat(queue, worker.name, types, lease_ms, worker.max_retries, self._on_gone)
+        terms = worker.max_retries, self._on_gone
+        self._pool = self._new_pool()
+        adoption = None
+        if self._pool is None:
+            adoption = Adoption(queue.transport, queue.tag, worker.name, lease_ms, *terms)
+        waits = worker.poll_interval, worker.concurrency
+        self._claimer = Claimer(queue, worker.name, types, lease_ms, *waits, adoption)
+        self._heartbeat = Heartbeat(queue, worker.name, types, lease_ms, *terms, self._claimer.confirm)
         self._listener = Listener(queue, worker.name, self._on_cancelled, self._heartbeat.beat_soon)
         self._types = types
-        self._pool = self._new_pool()
         self.turning = self._new_turning(max_jobs)
 
     def _new_pool(self) -> Pool | None:

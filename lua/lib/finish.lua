@@ -21,6 +21,7 @@ local function refusal(job, token, op)
   if token ~= '' then
     if record.token(job) ~= token then return 'stale' end
     if job.status == 'processing' then return nil end
+    if job.worker and job.status == 'pending' then return 'stale' end -- handed over, and not begun
     return ended_by_other(job) and 'stale' or 'already'
   end
   if was_done_by(job, op) then return 'already' end
@@ -28,10 +29,18 @@ local function refusal(job, token, op)
   return 'finished'
 end
 
+-- A hand-over has given the next attempt its number. It isn't begun: it counts as one that was given back.
+local function count_unbegun(job)
+  if job.status ~= 'pending' or not job.worker then return end
+  job.returned = (job.returned or 0) + 1
+  redis.call('HSET', job.key, 'returned', job.returned)
+end
+
 -- Moves the job to a terminal status; `fields` are further fields and values of its record.
 local function terminal(job, status, fields)
   place.leave(job)
   redis.call('HSET', job.key, 'status', status, 'updated_at', STAMP, unpack(fields))
+  count_unbegun(job)
   batch.zadd(keys.finished(status), STAMP, job.id)
   index.set(job, status)
   notice.ended(job, status)
@@ -61,6 +70,7 @@ local function give_back(job, why)
   if job.status == 'pending' then
     redis.call('HDEL', job.key, 'worker')
     place.leave(job)
+    count_unbegun(job)
     job.worker = nil
     return handoff.offer(job)
   end
@@ -99,8 +109,6 @@ local function expire(job)
     other(job, 'expired') })
 end
 
-local function flush() handoff.flush() end
-
 local finish = {
   other = other,
   was_done_by = was_done_by,
@@ -112,5 +120,5 @@ local finish = {
   fail = fail,
   postpone = postpone,
   expire = expire,
-  flush = flush,
+  flush = handoff.flush,
 }

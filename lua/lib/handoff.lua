@@ -13,7 +13,8 @@ end
 local function offer(job)
   local worker = next_parked(job.type)
   if not worker then return lanes.push(job) end
-  redis.call('HSET', keys.job(job.id), 'worker', worker)
+  job.attempt = tostring((job.attempt or 0) + 1)
+  redis.call('HSET', keys.job(job.id), 'worker', worker, 'attempt', job.attempt)
   batch.zadd(keys.leases(), parked.handoff_deadline(), job.id)
   batch.rpush(keys.inbox(worker), job.id)
 end

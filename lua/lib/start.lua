@@ -9,19 +9,20 @@ local function deadline_after(lease_ms) return string.format('%.0f', NOW + lease
 
 -- The job has been taken out of its place. Returns {id, token, record} with the record as it was
 -- before this attempt, or nil when its ttl has passed (then it is CANCELLED).
--- `deadline`: of the lease, from deadline_after. `listed`: the id already stands in the worker's processing list.
-local function attempt(job, flat, worker, deadline, listed)
+-- `deadline`: of the lease, from deadline_after. `handed`: over to this worker, which gave the attempt its number
+-- and the id its place in the worker's processing list.
+local function attempt(job, flat, worker, deadline, handed)
   if record.expires_at(job) <= NOW then
     -- include here: finish
     finish.expire(job)
     return nil
   end
-  job.attempt = job.attempt and tostring(job.attempt + 1) or '1'
+  if not (handed and job.attempt) then job.attempt = tostring((job.attempt or 0) + 1) end
   redis.call('HSET', job.key, 'status', 'processing', 'attempt', job.attempt, 'worker', worker,
     'started_at', STAMP)
   if job.progress then redis.call('HDEL', job.key, 'progress', 'progress_message') end
   batch.zadd(keys.leases(), deadline, job.id)
-  if not listed then batch.rpush(keys.processing(worker), job.id) end
+  if not handed then batch.rpush(keys.processing(worker), job.id) end
   index.set(job, 'processing')
   return { job.id, record.token(job), flat }
 end

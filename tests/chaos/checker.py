@@ -6,6 +6,7 @@ python -m tests.chaos.checker DIRECTORY      checks a history that was kept
 from __future__ import annotations
 
 import sys
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from .history import (
     FAILED,
     NEVER,
     OK,
+    Call,
     Claim,
     End,
     Final,
@@ -99,6 +101,7 @@ class Case:
             if call.script in order.CLAIMING:
                 for claim in claims_of(call):
                     tale(claim.job_id).claims.append(claim)
+        _note_those_before_the_reply(history)
         for run in history.runs:
             tale(run.job_id).runs.append(run)
         for sighting in history.sightings:
@@ -106,6 +109,20 @@ class Case:
         for job_id, job in final.jobs.items():
             tale(job_id).final = job
         self.tales = tales
+
+
+def _note_those_before_the_reply(history: History) -> None:
+    """A job that is handed over is run while its worker's `adopt` is on its way, its last call until then."""
+    asked: dict[str, list[Call]] = defaultdict(list)
+    for call in sorted(history.calls, key=lambda call: call.invoked):
+        if call.script in order.CLAIMING:
+            asked[call.process].append(call)
+    for run in history.runs:
+        calls = asked[run.worker]
+        at = bisect_right(calls, run.begun, key=lambda call: call.invoked)
+        run.before_the_reply = (
+            at > 0 and calls[at - 1].script == "adopt" and calls[at - 1].completed >= run.begun
+        )
 
 
 # --- of each job ----------------------------------------------------------------------------------
@@ -232,10 +249,10 @@ def attempt_of_two_workers(tale: Tale) -> Iterator[str]:
 
 
 def ran_unclaimed(tale: Tale) -> Iterator[str]:
-    """A handler runs an attempt that its own worker was given."""
+    """A handler runs an attempt that its own worker was given, or was handed and asks for."""
     given = {(c.call.process, f"{c.seq}.{c.attempt}") for c in tale.claims}
     for run in tale.runs:
-        if (run.worker, run.token) not in given:
+        if (run.worker, run.token) not in given and not run.before_the_reply:
             yield f"{run.worker} ran attempt {run.token}, which it was not given"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.forge import OTHER
+from tests.chaos.forge import OTHER, WORKER
 
 BAD = []
 
@@ -184,6 +184,25 @@ def one_attempt_given_to_two_workers(f):
 def a_run_without_a_claim(f):
     f.submit("a")
     f.run("a")
+    f.end("a")
+
+
+@bad("ran_unclaimed")
+def a_run_after_its_worker_was_told_that_it_has_no_job(f):
+    f.submit("a")
+    f._call(WORKER, "adopt", {}, [])
+    f.run("a")
+    f.end("a")
+
+
+@bad("ran_unclaimed")
+def a_run_long_after_its_worker_asked_for_another_job(f):
+    f.submit("a", "b")
+    f.claim("b", script="adopt", outcome="unknown")
+    f.claim("b")
+    f.run("b")
+    f.run("a")
+    f.end("b")
     f.end("a")
 
 

@@ -77,6 +77,7 @@ class Run:
     begun: int
     ended: int = NEVER
     how: str = ""  # "ok", "raised", or "" when it never ended
+    before_the_reply: bool = False  # to the `adopt` that its worker had sent: it was handed over
 
 
 @dataclass(slots=True)

@@ -53,6 +53,26 @@ def a_lost_attempt_that_is_refused(f):
 
 
 @good
+def a_handed_over_job_that_runs_before_its_worker_is_told_so(f):
+    f.submit("a")
+    f.claim("a", script="adopt", at=(100, 300))
+    f.time = 150
+    f.run("a")
+    f.time = 300
+    f.end("a")
+
+
+@good
+def a_handed_over_job_whose_worker_died_before_it_was_told_so(f):
+    f.submit("a")
+    f.claim("a", script="adopt", outcome="unknown")
+    f.run("a")
+    f.claim("a", worker=OTHER, attempt=2)
+    f.run("a", 2, OTHER)
+    f.end("a", attempt=2, worker=OTHER)
+
+
+@good
 def an_attempt_that_fails_and_the_next(f):
     f.submit("a")
     f.claim("a")

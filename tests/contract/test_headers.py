@@ -51,7 +51,7 @@ def _parameters(name: str) -> list[inspect.Parameter]:
 
 
 def test_every_script_is_found_and_declared():
-    assert len(TRANSITION_SCRIPTS) == 24 and len(SCRIPTS) == 32
+    assert len(TRANSITION_SCRIPTS) == 24 and len(SCRIPTS) == 33
     declared = {DECLARED_AS.get(name, name.removeprefix("read/")) for name in SCRIPTS}
     calls = {name for name in scripts.__all__ if name.islower() and name != "composed"}
     assert calls == declared

@@ -60,6 +60,11 @@ class Job:
         return f"{self.seq}.{self.attempt}"
 
     @property
+    def is_handed(self) -> bool:
+        """Over to a worker that has not begun it: its next attempt has its number."""
+        return self.status == PENDING and self.worker is not None
+
+    @property
     def is_live(self) -> bool:
         return self.status in LIVE
 
@@ -96,7 +101,7 @@ class Job:
             "result": self.result,
             "error": self.error,
             "metadata": metadata or None,
-            "attempt": self.attempt - self.returned,
+            "attempt": self.attempt - self.returned - self.is_handed,
             "worker": self.worker,
             "max_retries": self.max_retries,
             "created_at": self.created,
@@ -212,6 +217,7 @@ class Model:
         assert worker in takers, f"{job.id} went to {worker}, not to one of the parked {takers}"
         del self.parked[worker]
         job.place, job.worker, job.lease_until = INBOX, worker, self.now + HANDOFF_LEASE
+        job.attempt += 1  # its number, not its beginning
         self.inboxes[worker].append(job.id)
 
     def settle(self) -> None:
@@ -245,7 +251,9 @@ class Model:
     # --- starts -----------------------------------------------------------------------------------
 
     def _start(self, job: Job, worker: str, lease: int) -> None:
-        job.status, job.worker, job.attempt = PROCESSING, worker, job.attempt + 1
+        if not job.is_handed:
+            job.attempt += 1
+        job.status, job.worker = PROCESSING, worker
         job.started, job.progress, job.message = self.now, 0, None
         job.lease_until, job.ended_itself = self.now + lease, False
         if job.place != HANDS:
@@ -385,6 +393,7 @@ class Model:
         return "already" if job.ended_itself else "stale"
 
     def _finish(self, job: Job, status: str) -> str:
+        job.returned += job.is_handed
         self._take_out(job)
         job.status, job.changed = status, self.now
         return status
@@ -481,6 +490,7 @@ class Model:
             job.ended_itself = False
             self._again(job, 0)
             return
+        job.returned += job.is_handed
         self._take_out(job)
         job.worker = None
         self._offer(job)

@@ -86,7 +86,7 @@ def _claimed_alone(asked: Asked, before: View, after: View) -> str | None:
 def _attempt(asked: Asked, was: JobView, is_: JobView) -> str | None:
     """A call may end an attempt and begin the next; it is the caller's, and its number is new."""
     begins = is_.status == "processing" and _ends_or_begins(was, is_)
-    if is_.attempt != was.attempt + begins:
+    if is_.attempt != was.attempt + (_has_number(is_) and not _goes_on(was, is_)):
         return f"attempt {was.attempt} became {is_.attempt}"
     if begins and is_.worker != asked.worker:
         return f"{asked.worker} started it in the hands of {is_.worker}"
@@ -96,6 +96,16 @@ def _attempt(asked: Asked, was: JobView, is_: JobView) -> str | None:
     if runs and _ends_or_begins(was, is_) and not _names(asked, was.token):
         return f"{asked.script} ended attempt {was.token}, which it did not name, before its lease passed"
     return None
+
+
+def _has_number(job: JobView) -> bool:
+    """Its next attempt runs, or has been handed over and is to begin."""
+    return job.status == "processing" or (job.status == "pending" and job.worker is not None)
+
+
+def _goes_on(was: JobView, is_: JobView) -> bool:
+    is_same = _has_number(was) and _has_number(is_) and was.attempt == is_.attempt
+    return is_same and (was.status, is_.status) != ("processing", "pending")
 
 
 def _ends_or_begins(was: JobView, is_: JobView) -> bool:
@@ -111,13 +121,17 @@ def _names(asked: Asked, token: str) -> bool:
 
 
 def _count(asked: Asked, was: JobView, is_: JobView, terms: Terms) -> str | None:
-    """An attempt that ends the job not for good is counted, as a retry or as given back."""
+    """An attempt that ends the job not for good is counted, as a retry or as given back; one that was handed
+    over and not begun always."""
     if asked.script == "retry":
         return None  # with all its retries
-    again = was.status == "processing" and is_.status not in _ENDED and _ends_or_begins(was, is_)
+    over = _has_number(was) and not _goes_on(was, is_)
+    again = over and (is_.status not in _ENDED or was.status == "pending")
     counted = is_.retries + is_.returned - was.retries - was.returned
     if counted != again:
         return f"{was.token} ended: {again}, and the counts rose by {counted}"
+    if over and was.status == "pending" and is_.returned == was.returned:
+        return f"{was.token} was handed over and not begun, and is not counted as given back"
     most = terms.max_retries if terms.own_max_retries is None else terms.own_max_retries
     return f"tried again {is_.retries} times, and {most} were allowed" if is_.retries > most else None
 
@@ -248,7 +262,7 @@ def healthy_schedule(tag: str, terms: Terms, view: View) -> list[Sendable]:
     if len(view.jobs) < len(JOBS):
         calls.append(command(tag, Asked("submit", what=JOBS), terms)[0])
     # It may report jobs that it was not given: that must be refused.
-    ended = tuple((job_id, _next_token(view, job_id), "completed") for job_id in JOBS)
+    ended = tuple((job_id, token, "completed") for job_id in JOBS for token in _next_tokens(view, job_id))
     now = START_MS
     for _ in range(_ROUNDS):
         now += LEASE_MS + 1_000
@@ -258,12 +272,13 @@ def healthy_schedule(tag: str, terms: Terms, view: View) -> list[Sendable]:
     return calls
 
 
-def _next_token(view: View, job_id: str) -> str:
+def _next_tokens(view: View, job_id: str) -> list[str]:
+    """Its next attempts: of the first two it may be that they are handed to workers that do nothing more."""
     job = view.jobs.get(job_id)
     if job:
-        return f"{job.seq}.{job.attempt + 1}"
+        return [f"{job.seq}.{job.attempt + more}" for more in (1, 2, 3)]
     missing = [each for each in JOBS if each not in view.jobs]
-    return f"{view.seq + missing.index(job_id) + 1}.1"
+    return [f"{view.seq + missing.index(job_id) + 1}.{number}" for number in (1, 2, 3)]
 
 
 def of_the_end(parsed: Parsed, terms: Terms) -> list[str]:

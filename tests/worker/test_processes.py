@@ -115,6 +115,20 @@ def test_a_job_that_kills_its_workers_ends_as_a_dead_letter(queue, start):
     assert queue.doctor() == []
 
 
+def test_an_attempt_that_ends_its_process_at_once_counts_also_when_the_job_was_handed_over(queue, start):
+    """Its worker calls the handler before the server has answered, and not before it has been told."""
+    process = start(lease=1, poll_interval=30)
+    until(lambda: queue.stats().parked == 1)
+    job_id = queue.submit_job("exit", max_retries=1)
+    assert process.wait(20) == 7
+    assert queue.get_job(job_id).attempt == 1
+    process = start(lease=1, poll_interval=0.2)
+    assert process.wait(20) == 7
+    until(lambda: queue.stats().leased == 0 or _tend(queue))
+    job = _finished(queue, job_id)
+    assert (job.status, job.attempt) == (JobStatus.FAILED, 2)
+
+
 def _tend(queue):
     """What another worker does in passing."""
     from faciliter_jobs import scripts

@@ -1,0 +1,267 @@
+"""A job that is handed over is begun before `adopt` has said so (decision 20)."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from faciliter_jobs import JobStatus, scripts
+from faciliter_jobs.errors import JobQueueError, QueueUnavailableError
+from faciliter_jobs.transport import Pending
+from faciliter_jobs.worker.adoption import Adoption
+from faciliter_jobs.worker.inbox import Handed, Inbox, clock
+from tests.support.server import client_of
+from tests.support.wait import until
+
+LEASE_MS = 30_000
+
+
+@pytest.fixture
+def replies(monkeypatch):
+    """Whether replies to `adopt` are read yet that were not waited for when it was sent."""
+    let_through = threading.Event()
+    wait = Pending.wait
+
+    def late(pending):
+        if pending._call.script == "adopt":
+            assert let_through.wait(10)
+        wait(pending)
+
+    monkeypatch.setattr(Pending, "wait", late)
+    yield let_through
+    let_through.set()
+
+
+def _parked(queue, count=1):
+    until(lambda: queue.stats().parked == count)
+
+
+# --- the worker ------------------------------------------------------------------------------------
+
+
+def test_the_handler_is_called_before_the_reply_is_there(queue, run_worker, looks, replies):
+    called = threading.Event()
+    run_worker({"t": lambda job: called.set()}, poll_interval=30)
+    _parked(queue)
+    job_id = queue.submit_job("t")
+    assert called.wait(5)
+    assert queue.get_job(job_id).status is JobStatus.PROCESSING  # the server has begun it meanwhile
+    replies.set()
+    assert looks.finished(job_id).attempt == 1
+
+
+@pytest.mark.parametrize("whose", ["the job's", "the worker's"])
+def test_a_job_that_must_not_run_twice_waits_for_it(queue, run_worker, looks, replies, whose):
+    run_worker(
+        {"t": lambda job: {"n": job.attempt}}, poll_interval=30, max_retries=0 if "worker" in whose else 3
+    )
+    _parked(queue)
+    job_id = queue.submit_job("t", max_retries=0 if "job" in whose else None)
+    assert looks.finished(job_id).result == {"n": 1}  # no reply was left to be read later
+
+
+def test_what_a_handler_says_comes_after_it(queue, run_worker, looks):
+    """Progress carries the attempt's token, which the server doesn't take before `adopt`."""
+
+    def handle(job):
+        queue.update_job_progress(job.job_id, 40, "first thing")
+        return {"seen": queue.get_job(job.job_id).status.value}
+
+    run_worker({"t": handle}, poll_interval=30)
+    for _ in range(100):
+        _parked(queue)
+        job = looks.finished(queue.submit_job("t"))
+        assert (job.status, job.error, job.result) == (JobStatus.COMPLETED, None, {"seen": "processing"})
+
+
+def test_a_job_that_is_cancelled_in_that_moment_is_told_so_and_stays_cancelled(queue, run_worker, replies):
+    told = threading.Event()
+    called = threading.Event()
+
+    def handle(job):
+        called.set()
+        until(lambda: job.cancelled, timeout=10)
+        told.set()
+
+    worker = run_worker({"t": handle}, poll_interval=30)
+    _parked(queue)
+    send, cancelled = Pending.send, []
+
+    def cancel_first(pending):
+        if pending._call.script == "adopt":
+            cancelled.append(queue.cancel_job(job_ids[0]))
+        send(pending)
+
+    job_ids = ["the-one"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pending, "send", cancel_first)
+        queue.submit_job("t", job_id=job_ids[0])
+        assert called.wait(5)
+    replies.set()
+    assert told.wait(5)  # by the heartbeat's look, within a quarter of a second
+    _parked(queue)
+    job = queue.get_job(job_ids[0])
+    assert (cancelled, job.status, job.attempt) == ([True], JobStatus.CANCELLED, 0)
+    assert worker.is_running() and queue.doctor() == []
+
+
+def test_a_handler_that_ends_at_once_is_not_reported_before_it(queue, run_worker, looks, replies):
+    ended = threading.Event()
+    run_worker({"t": lambda job: ended.set()}, poll_interval=30)
+    _parked(queue)
+    job_id = queue.submit_job("t")
+    assert ended.wait(5)
+    time.sleep(0.3)
+    assert queue.get_job(job_id).status is JobStatus.PROCESSING
+    replies.set()
+    assert looks.finished(job_id).status is JobStatus.COMPLETED
+
+
+def test_a_reply_that_is_lost_is_asked_for_again(queue, run_worker, looks, monkeypatch):
+    wait, lost = Pending.wait, []
+
+    def lose_one(pending):
+        wait(pending)
+        if pending._call.script == "adopt" and not lost:
+            lost.append(pending)
+            raise QueueUnavailableError("lost")
+
+    monkeypatch.setattr(Pending, "wait", lose_one)
+    ran = []
+    run_worker({"t": lambda job: ran.append(job.attempt)}, poll_interval=30)
+    _parked(queue)
+    job = looks.finished(queue.submit_job("t"))
+    assert (job.status, ran, len(lost)) == (JobStatus.COMPLETED, [1], 1)
+
+
+# --- the adoption ----------------------------------------------------------------------------------
+
+
+class Waiter:
+    """The parts of a worker that wait for a job."""
+
+    def __init__(self, queue, name="w1"):
+        self.queue, self.name, self.gone = queue, name, []
+        on_gone = lambda token, job_id: self.gone.append((token, job_id))  # noqa: E731
+        self.adoption = Adoption(queue.transport, queue.tag, name, LEASE_MS, 3, on_gone)
+        self.inbox = Inbox(queue.transport, queue.tag, name, self.adoption.show, self.adoption.adopt)
+
+    def park(self):
+        call = scripts.park(
+            self.queue.tag, worker=self.name, lease_ms=LEASE_MS, park_ms=60_000, want=1, tend_limit=0,
+            types=["t"], known=[],
+        )  # fmt: skip
+        return self.queue.transport.run(call)
+
+    def handed(self):
+        """A job that has been handed over to it: its id, and what its wait has brought."""
+        assert self.park().jobs == []
+        assert self.inbox.wait(0.01) is None  # BLMOVE waits
+        job_id = self.queue.submit_job("t")
+        return job_id, self.inbox.wait(5)
+
+
+@pytest.fixture
+def waiter(queue):
+    made = Waiter(queue)
+    yield made
+    made.inbox.close()
+
+
+def test_what_it_begins_is_confirmed(queue, waiter):
+    job_id, handed = waiter.handed()
+    begun = waiter.adoption.begin(handed)
+    assert begun.job_id == job_id
+    waiter.adoption.confirm()
+    waiter.adoption.confirm()
+    assert waiter.gone == [] and queue.get_job(job_id).status is JobStatus.PROCESSING
+
+
+def test_what_turns_out_to_be_another_s_is_told_once(queue, waiter):
+    job_id, handed = waiter.handed()
+    assert queue.cancel_job(job_id)
+    begun = waiter.adoption.begin(handed)
+    waiter.adoption.confirm()
+    waiter.adoption.confirm()
+    assert waiter.gone == [(begun.token, job_id)]
+
+
+def test_while_the_server_is_away_it_is_not_confirmed_and_later_it_is(queue, waiter, monkeypatch):
+    job_id, handed = waiter.handed()
+    waiter.adoption.begin(handed)
+    with monkeypatch.context() as patch:
+        patch.setattr(Pending, "wait", _away)
+        patch.setattr(type(queue.transport), "run", _away)
+        for _ in range(2):
+            with pytest.raises(JobQueueError):
+                waiter.adoption.confirm()
+    waiter.adoption.confirm()
+    assert waiter.gone == [] and queue.get_job(job_id).status is JobStatus.PROCESSING
+
+
+def _away(*_):
+    raise QueueUnavailableError("away")
+
+
+def test_what_came_a_while_ago_is_not_begun(queue, waiter):
+    """A worker that was paused can't know whether it still holds the job."""
+    _, handed = waiter.handed()
+    late = Handed(handed.job_id, handed.shown, clock() - 1.01)
+    assert waiter.adoption.begin(late) is None
+    assert waiter.adoption.begin(handed) is not None
+
+
+# --- the inbox -------------------------------------------------------------------------------------
+
+
+def test_what_has_been_found_by_other_means_is_not_shown(queue, waiter):
+    """Between two waits, with BLMOVE on its way, a park may find what that brings."""
+    assert waiter.park().jobs == []
+    assert waiter.inbox.wait(0.01) is None
+    job_id = queue.submit_job("t")
+    assert [claimed.job_id for claimed in waiter.park().jobs] == [job_id]
+    waiter.inbox.forestall()
+    handed = waiter.inbox.wait(5)
+    assert handed.job_id == job_id
+    assert waiter.adoption.begin(handed) is None
+
+
+def test_a_blmove_goes_on_from_one_wait_to_the_next(queue, waiter):
+    calls = lambda: client_of(queue.config).info("commandstats").get("cmdstat_blmove", {"calls": 0})["calls"]  # noqa: E731
+    before = calls()
+    _, handed = waiter.handed()
+    for _ in range(5):
+        assert waiter.inbox.wait(0.01) is None
+    assert handed is not None
+    until(lambda: client_of(queue.config).info("clients")["blocked_clients"] >= 1)
+    assert calls() - before <= 2  # the server counts them when they end
+
+
+def test_it_begins_a_new_one_when_the_server_has_ended_it(queue, waiter, monkeypatch):
+    monkeypatch.setattr("faciliter_jobs.worker.inbox._ASKS_FOR", 0.05)
+    inbox = Inbox(queue.transport, queue.tag, "w1", waiter.adoption.show)
+    waiter.park()
+    assert inbox.wait(0.3) is None
+    job_id = queue.submit_job("t")
+    assert inbox.wait(5).job_id == job_id
+    inbox.close()
+
+
+def test_a_server_that_does_not_answer_is_noticed(queue, waiter, monkeypatch):
+    monkeypatch.setattr("faciliter_jobs.worker.inbox._ASKS_FOR", -10.0)
+    with pytest.raises(JobQueueError, match="no answer to BLMOVE"):
+        waiter.inbox.wait(1)
+
+
+def test_a_server_that_has_lost_the_script_is_told_it_again(queue, waiter):
+    assert waiter.park().jobs == []
+    assert waiter.inbox.wait(0.01) is None
+    client_of(queue.config).script_flush()
+    job_id = queue.submit_job("t")
+    handed = waiter.inbox.wait(5)
+    assert (handed.job_id, waiter.adoption.begin(handed)) == (job_id, None)
+    assert queue.cancel_job(job_id)
+    job_id, handed = waiter.handed()
+    assert waiter.adoption.begin(handed).job_id == job_id
