@@ -53,7 +53,8 @@ def nurse(queue):
 def _abuse(queue, nurse, job_type):
     """The abuser between two others and before twenty more. Returns it when all have ended."""
     abuser = queue.submit_job(job_type)
-    others = queue.submit_jobs([{"job_type": "count"}] * 20)
+    # The leases are short: on a busy machine one may pass though its worker lives.
+    others = queue.submit_jobs([{"job_type": "count", "max_retries": 5}] * 20)
     ids = [abuser, *others]
     nurse.until(lambda: all((job := queue.get_job(i)) and job.status.is_terminal for i in ids))
     for job_id in others:
