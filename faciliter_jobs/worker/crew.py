@@ -14,11 +14,12 @@ import time
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 
-from ..errors import JobQueueError, QueueUnavailableError
+from ..errors import JobQueueError
 from ..record import Claimed
-from ..scripts import Ending, Outcome, Parked
+from ..scripts import Outcome, Parked
 from ..transport import pause_before
 from .alarms import Alarms
+from .calls import Faults, note_endings, say_farewell
 from .claimer import Claimer
 from .executor import Executor
 from .heartbeat import Heartbeat
@@ -29,7 +30,6 @@ from .run import Pool, Run, Why
 log = logging.getLogger("faciliter_jobs.worker")
 
 _LONGEST_PAUSE = 5.0  # seconds between two tries to reach the server
-_FAREWELL_TRIES = 5
 
 
 class Bell:
@@ -86,10 +86,14 @@ class Crew:
         self._hurried: str | None = None
         self._finished = False
         self._turned_at = time.monotonic()
-        self.faults = 0
+        self._faults = Faults(name)
         self.done = 0
 
     # --- what others see and say --------------------------------------------------------------------
+
+    @property
+    def faults(self) -> int:
+        return self._faults.count
 
     @property
     def active(self) -> int:
@@ -154,12 +158,11 @@ class Crew:
                 self._claimer.tend_now_and_then()
                 self._must_drain = False
         except JobQueueError as error:
-            self._note_fault(error)
-            self._bell.wait(pause_before(self.faults, _LONGEST_PAUSE))
+            self._faults.note(error)
+            self._may_have_more = True
+            self._bell.wait(self._faults.pause())
         else:
-            if self.faults:
-                log.info("worker %s is connected again", self._name)
-                self.faults = 0
+            self._faults.are_over()
 
     def _turn(self, want: int) -> None:
         """Reports, and claims more while that can't be claimed twice: not after a fault."""
@@ -174,7 +177,7 @@ class Crew:
             except BaseException:
                 self._keep_outcomes(outcomes)  # perhaps reported: a second time does no harm
                 raise
-            self._settle(outcomes, turned.endings)
+            note_endings(outcomes, turned.endings)
             if want > 0 and not turned.jobs:
                 self._claimer.ask_again()
             self._receive(turned.jobs)
@@ -235,14 +238,6 @@ class Crew:
         with self._lock:
             return [*running, *(outcome.job_id for outcome in self._outcomes)]
 
-    def _note_fault(self, error: Exception) -> None:
-        self.faults += 1
-        self._may_have_more = True
-        if self.faults == 1 and isinstance(error, QueueUnavailableError):
-            log.warning("worker %s has lost its server, and tries again: %s", self._name, error)
-        elif not isinstance(error, QueueUnavailableError):
-            log.error("worker %s: a call failed, and is tried again: %s", self._name, error)
-
     # --- reporting ------------------------------------------------------------------------------------
 
     def _keep(self, run: Run, outcome: Outcome | None) -> None:
@@ -284,7 +279,7 @@ class Crew:
             if not outcomes:
                 return
             try:
-                self._settle(outcomes, self._claimer.report(outcomes))
+                note_endings(outcomes, self._claimer.report(outcomes))
             except BaseException:
                 self._keep_outcomes(outcomes)
                 raise
@@ -299,13 +294,6 @@ class Crew:
     def _keep_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         with self._lock:
             self._outcomes[:0] = outcomes
-
-    def _settle(self, outcomes: Sequence[Outcome], endings: Sequence[Ending]) -> None:
-        for outcome, ending in zip(outcomes, endings):
-            if not ending.accepted:
-                log.warning("job %s: this attempt's outcome came too late (%s)", outcome.job_id, ending.value)
-            elif ending is Ending.RETRYING:
-                log.info("job %s will be tried again", outcome.job_id)
 
     # --- the end ----------------------------------------------------------------------------------------
 
@@ -322,16 +310,6 @@ class Crew:
             self._bell.wait(left)
 
     def _farewell(self) -> None:
-        """Reports the last outcomes and gives everything else back. When the server stays away, the
-        leases see to it."""
         self._roster.give_up()
         self._heartbeat.stop()
-        for attempt in range(1, _FAREWELL_TRIES + 1):
-            try:
-                self._report()
-                if given_back := self._claimer.leave():
-                    log.info("worker %s gave back %d jobs", self._name, len(given_back))
-                return
-            except JobQueueError as error:
-                log.warning("worker %s can't say goodbye: %s", self._name, error)
-                threading.Event().wait(pause_before(attempt))
+        say_farewell(self._name, self._report, self._claimer.leave)

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .. import context
-from ..errors import JobQueueError, QueueUnavailableError
+from ..errors import JobQueueError
 from ..record import Claimed
-from ..scripts import Ending, Outcome, Turned
-from ..transport import Pending, pause_before
+from ..scripts import Outcome, Turned
+from ..transport import Pending
 from .alarms import Alarms
+from .calls import Faults, note_endings, say_farewell
 from .claimer import Claimer
 from .executor import Executor, GiveUp
 from .hands import Hands, Pace
@@ -25,8 +26,6 @@ from .verdict import timed_out_after
 
 log = logging.getLogger("faciliter_jobs.worker")
 
-_LONGEST_PAUSE = 5.0  # seconds between two tries to reach the server
-_FAREWELL_TRIES = 5
 _QUICK = 16  # jobs in a turn from which on it pays to send the next before reading it
 
 
@@ -77,7 +76,7 @@ class Loop:
         self._attempt: context.Attempt | None = None  # that runs
         self._turned_at = time.monotonic()
         self._overdue_since: float | None = None  # when the time of the handler that still runs was over
-        self.faults = 0  # in a row
+        self._faults = Faults(name)
         self.done = 0
 
     def run(self) -> int:
@@ -95,6 +94,10 @@ class Loop:
             log.warning("worker %s gives up its running job", self._name)
         self._farewell()
         return self.done
+
+    @property
+    def faults(self) -> int:
+        return self._faults.count
 
     @property
     def active(self) -> int:
@@ -230,7 +233,7 @@ class Loop:
             self._claimer.send_turn(turn.pending)
         except JobQueueError as error:
             self._hands.keep_outcomes(turn.outcomes)
-            self._note_fault(error)
+            self._faults.note(error)
         except BaseException:
             self._hands.keep_outcomes(turn.outcomes)
             raise
@@ -252,23 +255,14 @@ class Loop:
                 self._receive(self._claimer.next_jobs(want))
                 self._pace.claimed(want)
         except JobQueueError as error:
-            self._note_fault(error)
-            self._stopping.wait(pause_before(self.faults, _LONGEST_PAUSE))
+            self._faults.note(error)
+            self._stopping.wait(self._faults.pause())
         else:
-            if self.faults:
-                log.info("worker %s is connected again", self._name)
-                self.faults = 0
+            self._faults.are_over()
 
     def _receive(self, jobs: Sequence[Claimed]) -> None:
         self._heartbeat.hold(jobs)
         self._hands.receive(jobs)
-
-    def _note_fault(self, error: Exception) -> None:
-        self.faults += 1
-        if self.faults == 1 and isinstance(error, QueueUnavailableError):
-            log.warning("worker %s has lost its server, and tries again: %s", self._name, error)
-        elif not isinstance(error, QueueUnavailableError):
-            log.error("worker %s: a call failed, and is tried again: %s", self._name, error)
 
     # --- reporting (also called by the steward) -----------------------------------------------------
 
@@ -294,7 +288,7 @@ class Loop:
                 self._emptying = True
                 self._claimer.ask_again()
             self._receive(turned.jobs)
-            self._settle(turn.outcomes, turned.endings)
+            note_endings(turn.outcomes, turned.endings)
 
     def _report(self) -> None:
         """Reports what has ended, without claiming more: it may be sent twice."""
@@ -303,7 +297,7 @@ class Loop:
             if not outcomes:
                 return
             try:
-                self._settle(outcomes, self._claimer.report(outcomes))
+                note_endings(outcomes, self._claimer.report(outcomes))
             except BaseException:
                 self._hands.keep_outcomes(outcomes)
                 raise
@@ -313,13 +307,6 @@ class Loop:
         outcomes = self._hands.take_outcomes()
         self._heartbeat.let_go(outcomes)
         return outcomes
-
-    def _settle(self, outcomes: Sequence[Outcome], endings: Sequence[Ending]) -> None:
-        for outcome, ending in zip(outcomes, endings):
-            if not ending.accepted:
-                log.warning("job %s: this attempt's outcome came too late (%s)", outcome.job_id, ending.value)
-            elif ending is Ending.RETRYING:
-                log.info("job %s will be tried again", outcome.job_id)
 
     def _give_back(self) -> None:
         """The running job takes long: what waits behind it is for others."""
@@ -337,16 +324,9 @@ class Loop:
         log.info("worker %s gave back %d jobs that wait behind a long one", self._name, len(jobs))
 
     def _farewell(self) -> None:
-        """Reports the last outcomes and gives everything else back. When the server stays away, the
-        leases see to it."""
+        def report() -> None:
+            self._read_turn()
+            self._report()
+
         self._heartbeat.stop()
-        for attempt in range(1, _FAREWELL_TRIES + 1):
-            try:
-                self._read_turn()
-                self._report()
-                if given_back := self._claimer.leave():
-                    log.info("worker %s gave back %d jobs", self._name, len(given_back))
-                return
-            except JobQueueError as error:
-                log.warning("worker %s can't say goodbye: %s", self._name, error)
-                threading.Event().wait(pause_before(attempt))
+        say_farewell(self._name, report, self._claimer.leave)

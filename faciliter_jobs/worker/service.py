@@ -37,8 +37,10 @@ _GONE = "the job was ended from outside, or its lease was lost"
 class Turning(Protocol):
     """What fetches, runs and reports: the loop of one job at a time, or the crew."""
 
-    faults: int  # of calls, in a row
     done: int  # attempts that have ended
+
+    @property
+    def faults(self) -> int: ...  # of calls, in a row
 
     @property
     def active(self) -> int: ...
