@@ -30,10 +30,11 @@ local function refusal(job, token, op)
 end
 
 -- A hand-over has given the next attempt its number. It isn't begun: it counts as one that was given back.
-local function count_unbegun(job)
+-- Further fields and values are written with it.
+local function count_unbegun(job, ...)
   if job.status ~= 'pending' or not job.worker then return end
   job.returned = (job.returned or 0) + 1
-  redis.call('HSET', job.key, 'returned', job.returned)
+  redis.call('HSET', job.key, 'returned', job.returned, ...)
 end
 
 -- Moves the job to a terminal status; `fields` are further fields and values of its record.
@@ -70,7 +71,7 @@ local function give_back(job, why)
   if job.status == 'pending' then
     redis.call('HDEL', job.key, 'worker')
     place.leave(job)
-    count_unbegun(job)
+    count_unbegun(job, 'last_op', other(job, why or 'handed'))
     job.worker = nil
     return handoff.offer(job)
   end

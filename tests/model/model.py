@@ -218,6 +218,7 @@ class Model:
         del self.parked[worker]
         job.place, job.worker, job.lease_until = INBOX, worker, self.now + HANDOFF_LEASE
         job.attempt += 1  # its number, not its beginning
+        job.ended_itself = False
         self.inboxes[worker].append(job.id)
 
     def settle(self) -> None:

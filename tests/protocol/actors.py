@@ -160,7 +160,7 @@ def _worker(state: State, at: int, view: View, bounds: Bounds) -> Iterator[Move]
             asked,
             "",
             lambda content, given, asked=asked, left=left: become(
-                answered(worker, asked, given), state._replace(content=content, left=left)
+                answered(worker, asked, given, view), state._replace(content=content, left=left)
             ),
         )
         if left.losses and (bounds.late_heartbeats or asked.script != "heartbeat"):

@@ -62,7 +62,7 @@ def _turns(worker: Worker, want: bool) -> Iterator[Asked]:
             yield Asked("turn", worker.name, (ended, free if want else 0, worker.slots))
 
 
-def answered(worker: Worker, asked: Asked, given: Given) -> Worker:
+def answered(worker: Worker, asked: Asked, given: Given, _: View) -> Worker:
     script = asked.script
     if script == "heartbeat":
         return worker._replace(phase=IDLE) if worker.phase == NEW else worker

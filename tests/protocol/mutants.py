@@ -118,10 +118,18 @@ MUTANTS = [
     Mutant(
         "a hand-over that came to nothing isn't counted as given back",
         "lib/finish.lua",
-        "    count_unbegun(job)\n",
+        "    count_unbegun(job, 'last_op', other(job, why or 'handed'))\n",
         "",
         STOP,
         "and the counts rose by 0",
+    ),
+    Mutant(
+        "an attempt that was handed over and given back is told that its end was taken",
+        "lib/finish.lua",
+        "count_unbegun(job, 'last_op', other(job, why or 'handed'))",
+        "count_unbegun(job)",
+        LAPSE,
+        "was told that it had ended the job, and it had not",
     ),
     Mutant(
         "a handed-over attempt gets another number when it begins",

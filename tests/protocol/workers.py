@@ -1,5 +1,5 @@
 """What a worker knows of itself, and what it may do next, as worker/loop.py does it: it holds several
-jobs and runs one at a time."""
+jobs and runs one at a time. What it is handed it begins at once, before `adopt` has said that it may."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ class Worker(NamedTuple):
     slots: int = 1
     may_have_more: bool = False  # jobs may stand in its lists that it doesn't know of
     handed: str = ""  # what BLMOVE brought
+    begun: tuple[Attempt, ...] = ()  # runs already, while `adopt` is asked for it
 
 
 def calls(
@@ -84,13 +85,15 @@ def _turn(worker: Worker, count: int, want: int, ending: str = "completed") -> A
     return Asked("turn", worker.name, (worker.kept + ended, want))
 
 
-def answered(worker: Worker, asked: Asked, given: Given) -> Worker:
-    """The worker after a call's reply."""
+def answered(worker: Worker, asked: Asked, given: Given, view: View) -> Worker:
+    """The worker after a call's reply. `view`: of the server when it was carried out."""
     script = asked.script
     if script == "heartbeat":
         return worker._replace(phase=IDLE) if worker.phase == NEW else worker
     if script == "move":
-        return worker._replace(phase=WOKEN)
+        return worker._replace(phase=WOKEN, begun=_shown(worker, given.moved, view))
+    if script == "adopt":  # also what turns out to be another's runs to its end, and is reported
+        return worker._replace(phase=IDLE, hands=tuple(dict.fromkeys(given.jobs + worker.begun)), begun=())
     if script == "leave":
         return Worker(worker.name, GONE)
     if script in ("complete", "fail", "progress"):
@@ -100,6 +103,13 @@ def answered(worker: Worker, asked: Asked, given: Given) -> Worker:
     if script == "park" and not given.jobs:
         return worker._replace(phase=PARKED if given.wait else IDLE)
     return worker._replace(phase=IDLE, hands=_unreported(worker, asked) + given.jobs, kept=())
+
+
+def _shown(worker: Worker, job_id: str, view: View) -> tuple[Attempt, ...]:
+    job = view.jobs.get(job_id)
+    if job is None or (job.status, job.worker) != ("pending", worker.name):
+        return ()
+    return ((job_id, job.token),)
 
 
 def unanswered(worker: Worker, asked: Asked) -> Worker:
