@@ -32,14 +32,14 @@ class Heartbeat:
         lease_ms: int,
         max_retries: int,
         on_gone: Callable[[str, str], None],
-        confirm: Callable[[], None] = lambda: None,
+        confirm: Callable[[], None] | None = None,
     ) -> None:
         self._queue = queue
         self._worker = worker
         self._lease_ms = lease_ms
         self._max_retries = max_retries
         self._on_gone = on_gone  # token and id of a job that isn't ours any more
-        self._confirm = confirm  # waits until the server has begun what is held
+        self._confirm = confirm  # waits until the server has begun what is held; None: it has always
         self._info = json.dumps(
             {"host": socket.gethostname(), "pid": os.getpid(), "types": list(types), "lease": lease_ms / 1000}
         )
@@ -93,7 +93,8 @@ class Heartbeat:
         """Renews now. Returns what of those held isn't this worker's any more: ids and tokens."""
         with self._lock:
             held = list(self._held.items())
-        self._confirm()
+        if self._confirm is not None:
+            self._confirm()
         call = scripts.heartbeat(
             self._queue.tag,
             worker=self._worker,
@@ -107,17 +108,19 @@ class Heartbeat:
         return {job_id: tokens[job_id] for job_id in self._queue.transport.run(call)}
 
     def _run(self) -> None:
-        due = time.monotonic() + self._lease_ms / 3000
+        interval = self._lease_ms / 3000
+        tick = interval if self._confirm is None else _TICK
+        due = time.monotonic() + interval
         while True:
-            is_wanted = self._soon.wait(min(_TICK, max(0.0, due - time.monotonic())))
+            is_wanted = self._soon.wait(min(tick, max(0.0, due - time.monotonic())))
             self._soon.clear()
             if self._stop:
                 return
             try:
-                self._confirm()
-                if not is_wanted and time.monotonic() < due:
+                if self._confirm is not None and not is_wanted and time.monotonic() < due:
+                    self._confirm()
                     continue
-                due = time.monotonic() + self._lease_ms / 3000
+                due = time.monotonic() + interval  # also when it fails
                 gone = self.beat()
                 self._note(healthy=True)
             except JobQueueError as error:

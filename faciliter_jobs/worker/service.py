@@ -81,7 +81,8 @@ class Service:
             adoption = Adoption(queue.transport, queue.tag, worker.name, lease_ms, *terms)
         waits = worker.poll_interval, worker.concurrency
         self._claimer = Claimer(queue, worker.name, types, lease_ms, *waits, adoption)
-        self._heartbeat = Heartbeat(queue, worker.name, types, lease_ms, *terms, self._claimer.confirm)
+        confirm = None if adoption is None else adoption.confirm
+        self._heartbeat = Heartbeat(queue, worker.name, types, lease_ms, *terms, confirm)
         self._listener = Listener(queue, worker.name, self._on_cancelled, self._heartbeat.beat_soon)
         self._types = types
         self.turning = self._new_turning(max_jobs)

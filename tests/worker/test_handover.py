@@ -11,6 +11,7 @@ from faciliter_jobs import JobStatus, scripts
 from faciliter_jobs.errors import JobQueueError, QueueUnavailableError
 from faciliter_jobs.transport import Pending
 from faciliter_jobs.worker.adoption import Adoption
+from faciliter_jobs.worker.heartbeat import Heartbeat
 from faciliter_jobs.worker.inbox import Handed, Inbox, clock
 from tests.support.server import client_of
 from tests.support.wait import until
@@ -34,19 +35,25 @@ def replies(monkeypatch):
     let_through.set()
 
 
-def _parked(queue, count=1):
-    until(lambda: queue.stats().parked == count)
+def _parked(queue):
+    until(lambda: queue.stats().parked == 1)
+
+
+def _called(queue, run_worker):
+    """A job whose handler an idle worker has called."""
+    called = threading.Event()
+    run_worker({"t": lambda job: called.set()}, poll_interval=30)
+    _parked(queue)
+    job_id = queue.submit_job("t")
+    assert called.wait(5)
+    return job_id
 
 
 # --- the worker ------------------------------------------------------------------------------------
 
 
 def test_the_handler_is_called_before_the_reply_is_there(queue, run_worker, looks, replies):
-    called = threading.Event()
-    run_worker({"t": lambda job: called.set()}, poll_interval=30)
-    _parked(queue)
-    job_id = queue.submit_job("t")
-    assert called.wait(5)
+    job_id = _called(queue, run_worker)
     assert queue.get_job(job_id).status is JobStatus.PROCESSING  # the server has begun it meanwhile
     replies.set()
     assert looks.finished(job_id).attempt == 1
@@ -108,11 +115,7 @@ def test_a_job_that_is_cancelled_in_that_moment_is_told_so_and_stays_cancelled(q
 
 
 def test_a_handler_that_ends_at_once_is_not_reported_before_it(queue, run_worker, looks, replies):
-    ended = threading.Event()
-    run_worker({"t": lambda job: ended.set()}, poll_interval=30)
-    _parked(queue)
-    job_id = queue.submit_job("t")
-    assert ended.wait(5)
+    job_id = _called(queue, run_worker)
     time.sleep(0.3)
     assert queue.get_job(job_id).status is JobStatus.PROCESSING
     replies.set()
@@ -134,6 +137,18 @@ def test_a_reply_that_is_lost_is_asked_for_again(queue, run_worker, looks, monke
     _parked(queue)
     job = looks.finished(queue.submit_job("t"))
     assert (job.status, ran, len(lost)) == (JobStatus.COMPLETED, [1], 1)
+
+
+def test_while_the_server_is_away_the_heartbeat_does_not_ask_all_the_time(queue):
+    asked = []
+
+    def confirm():
+        asked.append(time.monotonic())
+        raise QueueUnavailableError("away")
+
+    with Heartbeat(queue, "w1", ["t"], 1_000, 3, lambda token, job_id: None, confirm):
+        time.sleep(1.2)
+    assert 2 <= len(asked) <= 12  # every quarter of a second, and each third of the lease
 
 
 # --- the adoption ----------------------------------------------------------------------------------
