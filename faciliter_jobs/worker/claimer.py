@@ -9,6 +9,7 @@ from .. import scripts
 from ..queue import RedisJobQueue
 from ..record import Claimed
 from ..scripts import Call, Ending, Outcome, Parked, Turned
+from ..scripts.base import R
 from ..transport import Pending
 from .adoption import Adoption
 from .inbox import Handed, Inbox
@@ -55,20 +56,17 @@ class Claimer:
 
     def turn(self, outcomes: Sequence[Outcome], want: int) -> Turned:
         """Ends attempts and claims more, and waits for the reply."""
-        self.confirm()
         self.tend_now_and_then()
-        return self._queue.transport.run(self._turn(outcomes, want))
+        return self._run(self._turn(outcomes, want))
 
     def report(self, outcomes: Sequence[Outcome]) -> list[Ending]:
         """Ends attempts; safe to do twice."""
-        self.confirm()
-        return self._queue.transport.run(self._turn(outcomes, 0)).endings
+        return self._run(self._turn(outcomes, 0)).endings
 
     def release(self, jobs: Sequence[Claimed]) -> None:
         """Gives jobs back that have not been started."""
-        self.confirm()
         held = [(claimed.job_id, claimed.token) for claimed in jobs]
-        self._queue.transport.run(scripts.release(self._queue.tag, worker=self._worker, held=held))
+        self._run(scripts.release(self._queue.tag, worker=self._worker, held=held))
 
     def _turn(self, outcomes: Sequence[Outcome], want: int) -> Call[Turned]:
         return scripts.turn(
@@ -94,7 +92,6 @@ class Claimer:
 
     def park(self, want: int, known: Sequence[str] = ()) -> Parked:
         """Jobs to do, or how long to `wait` for some. `known`: ids that are held already."""
-        self.confirm()
         self._tended_at = time.monotonic()
         call = scripts.park(
             self._queue.tag,
@@ -107,7 +104,7 @@ class Claimer:
             types=self._rotated_types(),
             known=known,
         )
-        parked = self._queue.transport.run(call)
+        parked = self._run(call)
         if parked.jobs:
             self._inbox.forestall()
         return parked
@@ -121,14 +118,16 @@ class Claimer:
 
     def adopt(self, known: Sequence[str] = ()) -> list[Claimed]:
         """What stands in the worker's own lists and isn't among the ids in `known`."""
-        self._inbox.forestall()
         call = scripts.adopt(self._queue.tag, worker=self._worker, lease_ms=self._lease_ms, known=known)
-        return self._queue.transport.run(call)
+        return self._run(call)
 
     def leave(self) -> list[str]:
         """Gives back what is still held. Returns the ids."""
+        return self._run(scripts.leave(self._queue.tag, worker=self._worker))
+
+    def _run(self, call: Call[R]) -> R:
         self.confirm()
-        return self._queue.transport.run(scripts.leave(self._queue.tag, worker=self._worker))
+        return self._queue.transport.run(call)
 
     def confirm(self) -> None:
         """Waits until the server has begun what was begun here before it said so."""
@@ -147,7 +146,7 @@ class Claimer:
         now = time.monotonic()
         if now - self._tended_at >= self._poll_interval:
             self._tended_at = now
-            self._queue.transport.run(scripts.tend(self._queue.tag, limit=_TEND_LIMIT))
+            self._run(scripts.tend(self._queue.tag, limit=_TEND_LIMIT))
 
     def _rotated_types(self) -> list[str]:
         """Another type first each time, so that none waits for the others to be empty."""

@@ -63,8 +63,8 @@ class Executor:
         # Whether a job without a timeout of its own may have one.
         self.limits_time = timeout is not None or any(served.timeout for served in handlers.values())
 
-    def new_attempt(self, claimed: Claimed) -> context.Attempt:
-        return context.Attempt(claimed.job_id, claimed.token, self.queue)
+    def new_attempt(self, claimed: Claimed, confirm: Callable[[], None] | None = None) -> context.Attempt:
+        return context.Attempt(claimed.job_id, claimed.token, self.queue, confirm=confirm)
 
     def timeout_of(self, claimed: Claimed) -> float | None:
         """Seconds that this attempt may take: the job's, the type's, the worker's."""

@@ -50,8 +50,10 @@ class Inbox:
     ) -> None:
         self._transport = transport
         lists = keys.inbox(tag, worker), keys.processing(tag, worker)
-        self._blmove = transport.packed(Command(("BLMOVE", *lists, "LEFT", "RIGHT", _ASKS_FOR)))
-        self._show = show
+        self._commands = transport.packed(Command(("BLMOVE", *lists, "LEFT", "RIGHT", _ASKS_FOR)))
+        self._is_shown = show is not None
+        if show is not None:
+            self._commands += transport.packed(show)
         self._scripts = [call.script for call in (show, follows) if call is not None]
         self._connection: Any = None  # redis-py's; its methods are untyped
         self._asked_at: float | None = None  # when the BLMOVE was sent that waits now
@@ -101,10 +103,9 @@ class Inbox:
         if self._connection is None:
             self._connection = self._transport.new_connection()
             self._register()
-        commands = self._blmove if self._show is None else self._blmove + self._transport.packed(self._show)
         self._asked_at = self._empty_at = clock()
         self._is_first = True
-        self._connection.send_packed_command((commands,))
+        self._connection.send_packed_command((self._commands,))
 
     def _has_reply(self, timeout: float) -> bool:
         """False when nothing has come, or when woken: then the connection is dropped with its BLMOVE."""
@@ -126,7 +127,7 @@ class Inbox:
 
     def _read(self) -> Handed | None:
         moved = self._connection.read_response()
-        shown = self._read_shown() if self._show is not None else None
+        shown = self._read_shown() if self._is_shown else None
         self._asked_at = None
         if moved is None:
             return None

@@ -150,10 +150,7 @@ class Loop:
         if self._hands or self._hands.has_outcomes or self._sent:
             self._steward.watch()
         executor = self._executor
-        attempt = context.Attempt(
-            claimed.job_id, claimed.token, executor.queue, confirm=self._claimer.confirm
-        )
-        self._attempt = attempt
+        self._attempt = attempt = executor.new_attempt(claimed, self._claimer.confirm)
         if self._told.reasons and self._told.take(claimed.token):
             outcome = None
         elif executor.limits_time or b"timeout_ms" in claimed.fields:

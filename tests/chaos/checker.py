@@ -17,7 +17,6 @@ from .history import (
     FAILED,
     NEVER,
     OK,
-    Call,
     Claim,
     End,
     Final,
@@ -26,6 +25,7 @@ from .history import (
     Run,
     Sighting,
     Submit,
+    claiming_calls,
     claims_of,
     ends_of,
     read,
@@ -113,12 +113,9 @@ class Case:
 
 def _note_those_before_the_reply(history: History) -> None:
     """A job that is handed over is run while its worker's `adopt` is on its way, its last call until then."""
-    asked: dict[str, list[Call]] = defaultdict(list)
-    for call in sorted(history.calls, key=lambda call: call.invoked):
-        if call.script in order.CLAIMING:
-            asked[call.process].append(call)
+    asked = claiming_calls(history)
     for run in history.runs:
-        calls = asked[run.worker]
+        calls = asked.get(run.worker, [])
         at = bisect_right(calls, run.begun, key=lambda call: call.invoked)
         run.before_the_reply = (
             at > 0 and calls[at - 1].script == "adopt" and calls[at - 1].completed >= run.begun

@@ -15,6 +15,7 @@ A call without a "done" line is one whose process was killed in the middle: unkn
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -192,6 +193,15 @@ def claims_of(call: Call) -> Iterator[Claim]:
     for job_id, token in claims:
         seq, _, attempt = token.partition(".")
         yield Claim(job_id, int(seq), int(attempt), call)
+
+
+def claiming_calls(history: History) -> dict[str, list[Call]]:
+    """By process, in the order in which they were made."""
+    found: dict[str, list[Call]] = defaultdict(list)
+    for call in sorted(history.calls, key=lambda call: call.invoked):
+        if call.script in CLAIMING:
+            found[call.process].append(call)
+    return found
 
 
 def ends_of(call: Call) -> Iterator[End]:

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from .history import CLAIMING, NEVER, OK, Call, Claim, Final, History, Submit
+from .history import CLAIMING, NEVER, OK, Call, Claim, Final, History, Submit, claiming_calls
 
 __all__ = ["CLAIMING", "of_first_attempts", "of_submission"]
 
@@ -68,14 +68,9 @@ class _Turns:
 
     def __init__(self, history: History) -> None:
         self._since: dict[int, int] = {}  # id of a call -> its earliest start
-        by_worker: dict[str, list[Call]] = defaultdict(list)
-        for call in history.calls:
-            if call.script in CLAIMING:
-                by_worker[call.process].append(call)
         # Times at which a worker was parked: from, to, its next call.
         self._parked: list[tuple[int, int, Call | None]] = []
-        for calls in by_worker.values():
-            calls.sort(key=lambda call: call.invoked)
+        for calls in claiming_calls(history).values():
             self._follow(calls)
         self._parked.sort(key=lambda entry: entry[0])
         self._starts = [entry[0] for entry in self._parked]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from faciliter_jobs import keys as key_names
-from faciliter_jobs import scripts
 from faciliter_jobs.job import JobStatus
 from faciliter_jobs.record import begun_from_reply
 from faciliter_jobs.scripts import Ending, Outcome
@@ -14,17 +13,13 @@ from tests.support.contract import IN_INBOX, PICKED_UP, PROCESSING, WORKER
 STALE = Ending("stale")
 
 
-def _shown(stage, worker=WORKER):
-    return stage.run(scripts.handed(stage.tag, worker=worker, read=lambda reply: reply))
-
-
-def _begun(stage, *, worker=WORKER, max_retries=3):
-    return begun_from_reply(_shown(stage, worker), worker, max_retries)
+def _begun(stage, max_retries=3):
+    return begun_from_reply(stage.shown(), WORKER, max_retries)
 
 
 def test_it_shows_what_blmove_has_brought(stage):
     job_id = stage.job_in(PICKED_UP)
-    now, shown, flat = _shown(stage)
+    now, shown, flat = stage.shown()
     assert (now, shown) == (stage.clock.now_ms, job_id.encode())
     assert dict(zip(flat[::2], flat[1::2])) == stage.client.hgetall(key_names.job(stage.tag, job_id))
 
@@ -33,14 +28,14 @@ def test_it_shows_what_blmove_has_brought(stage):
 def test_it_shows_nothing_when_nothing_has_been_moved(stage, state):
     if state:
         stage.job_in(state)
-    assert _shown(stage) == []
+    assert stage.shown() == []
     assert _begun(stage) is None
 
 
 def test_of_several_jobs_it_shows_the_last(stage):
     stage.job_in(PROCESSING)
     handed = stage.job_in(PICKED_UP)
-    assert _shown(stage)[1] == handed.encode()
+    assert stage.shown()[1] == handed.encode()
 
 
 @pytest.mark.parametrize("company", [None, "acme"])

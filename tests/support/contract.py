@@ -163,6 +163,10 @@ class Stage:
         assert self.client.lmove(inbox, processing, "LEFT", "RIGHT") is not None
         assert (found := self.queue.doctor()) == [], found
 
+    def shown(self, worker: str = WORKER) -> list[Any]:
+        """What the call behind a parked worker's BLMOVE shows it."""
+        return self.run(scripts.handed(self.tag, worker=worker, read=lambda reply: reply))
+
     def adopt(self, worker: str = WORKER, known: tuple[str, ...] = ()) -> list[Claimed]:
         return self.run(scripts.adopt(self.tag, worker=worker, lease_ms=LEASE_MS, known=known))
 
