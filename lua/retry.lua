@@ -26,7 +26,6 @@ end
 redis.call('HSET', keys.job(job_id), 'status', 'pending', 'updated_at', NOW,
   'last_op', finish.other(job, op))
 job.status, job.worker = 'pending', nil
-index.set(job, 'pending')
-handoff.offer(job)
+index.set(job, 'pending', handoff.offer(job))
 handoff.flush()
 return 'pending'

@@ -12,12 +12,13 @@
 
 local function add(first, seq)
   local job, due_at = new_job.create(first, seq)
-  index.set(job, 'pending')
+  local in_lane = false
   if due_at > NOW then
     batch.zadd(keys.scheduled(), due_at, job.id)
   else
-    handoff.offer(job)
+    in_lane = handoff.offer(job, true)
   end
+  index.set(job, 'pending', in_lane)
 end
 
 local EXISTS_CHUNK = 1000 -- keys in one command

@@ -28,15 +28,21 @@ if company == '' and user == '' and more == '' then
 else
   -- include here: new_job, index
   job, due_at = new_job.create(1, seq)
-  for _, index_key in ipairs(index.keys_of(job)) do
+  for _, index_key in ipairs(index.keys_of(job, true)) do
     redis.call('ZADD', index_key, score.pending(seq), id)
   end
+end
+
+-- A job in its lane is listed there (decision 21).
+local function list_for_company()
+  if company ~= '' then redis.call('ZADD', keys.index_company(company), score.pending(seq), id) end
 end
 
 expiry.watch(number, tonumber(ttl_ms), expiry.is_first(number))
 
 if due_at > NOW then
   redis.call('ZADD', keys.scheduled(), due_at, id)
+  list_for_company()
   return 1
 end
 
@@ -47,6 +53,7 @@ if redis.call('EXISTS', keys.parked()) == 1 then
     redis.call('HSET', key, 'worker', worker, 'attempt', '1')
     redis.call('ZADD', keys.leases(), parked.handoff_deadline(), id)
     redis.call('RPUSH', keys.inbox(worker), id)
+    list_for_company()
     return 1
   end
 end

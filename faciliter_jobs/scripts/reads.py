@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import InvalidArgumentError
 from ..job import JobStatus
 from ..record import Fields, fields_of
 from .base import Call, R, optional
@@ -52,6 +53,11 @@ def list_jobs(
     statuses: Sequence[str],
 ) -> Call[list[tuple[str, Fields]]]:
     def parse(reply: Any) -> list[tuple[str, Fields]]:
+        if isinstance(reply, int):
+            raise InvalidArgumentError(
+                f"company_id: jobs of more than {reply:,} types wait, too many to list a company's "
+                "PENDING jobs: name another status, or a user"
+            )
         return [(entry[0].decode("utf-8", "replace"), fields_of(entry[1])) for entry in reply]
 
     args = [optional(company), optional(user), optional(before_seq), limit, *statuses]

@@ -8,10 +8,16 @@ local function where(job)
   return job.status
 end
 
+local function is_in_lane(job)
+  if where(job) ~= 'pending' then return false end
+  local at = redis.pcall('ZSCORE', lanes.key_of(job), job.id)
+  return at and type(at) ~= 'table' -- a lane of another type is a finding of its own
+end
+
 -- family -> whether a job belongs into the key of that name.
 local JOBS = {
   index = function(job, key)
-    for _, index_key in ipairs(index.keys_of(job)) do
+    for _, index_key in ipairs(index.keys_of(job, is_in_lane(job))) do
       if index_key == key then return true end
     end
     return false

@@ -64,6 +64,9 @@ local function check_line(job, at, report)
     report('place', 'scheduled for another time than its record says', 'schedule', job)
   end
   if at.lane == 0 then return end
+  if stands_at(lanes.key_of(job), job.id) ~= tonumber(job.seq) then
+    report('place', 'stands in its lane under another number than its own', 'line_up', job)
+  end
   local ring, company = keys.ring(job.priority or '0', job.type), job.co or ''
   if in_zset(ring, company) == 0 then
     report('ring', 'its lane is missing from the ring', 'join_ring', job)
@@ -103,10 +106,15 @@ local function check_indexes(job, report)
     report('home', 'its company is not the home of its user', 'settle_home', job)
   end
   local expected = score.of(job, job.status)
-  for _, key in ipairs(index.keys_of(job)) do
+  local in_lane = job.status == 'pending' and in_zset(lanes.key_of(job), job.id) == 1
+  for _, key in ipairs(index.keys_of(job, in_lane)) do
     if stands_at(key, job.id) ~= tonumber(expected) then
       report('index', 'stands wrongly in ' .. key, 'list', job, key)
     end
+  end
+  if in_lane and job.co and stands_at(keys.index_company(job.co), job.id) then
+    report('index', 'is listed by its lane, and by ' .. keys.index_company(job.co), 'unlist', job,
+      keys.index_company(job.co))
   end
 end
 

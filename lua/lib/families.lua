@@ -16,7 +16,7 @@ local function family_of(name) return string.match(name, '^[^:]*') end
 local function highest_seq()
   local highest = 0
   for _, status in ipairs({ 'pending', 'processing', 'completed', 'failed', 'cancelled' }) do
-    local found = index.newest(keys.index(), status, 1e13, 1)
+    local found = index.newest(keys.index(), status, 1e13, 0, 1)
     if found[2] then highest = math.max(highest, index.seq_of(found[2], status)) end
   end
   return highest

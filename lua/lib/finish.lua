@@ -55,13 +55,14 @@ local function requeue(job, delay_ms, ...)
   place.leave(job)
   redis.call('HSET', job.key, 'status', 'pending', 'updated_at', STAMP, 'due_at',
     NOW + delay_ms, ...)
-  index.set(job, 'pending')
   job.status, job.worker = 'pending', nil
+  local in_lane = false
   if delay_ms > 0 then
     batch.zadd(keys.scheduled(), NOW + delay_ms, job.id)
   else
-    handoff.offer(job)
+    in_lane = handoff.offer(job)
   end
+  index.set(job, 'pending', in_lane)
   return 'retrying'
 end
 

@@ -9,14 +9,20 @@ local function next_parked(job_type)
   return parked.pop(job_type)
 end
 
--- The job is PENDING and in no place; after this and flush() it is in exactly one.
-local function offer(job)
+-- The job is PENDING and in no place; after this and flush() it is in exactly one. Returns whether that is its
+-- lane, which lists it for its company from now on; `is_new`: nothing else did so before.
+local function offer(job, is_new)
   local worker = next_parked(job.type)
-  if not worker then return lanes.push(job) end
+  if not worker then
+    lanes.push(job)
+    if job.co and not is_new then batch.zrem(keys.index_company(job.co), job.id) end
+    return true
+  end
   job.attempt = tostring((job.attempt or 0) + 1)
   redis.call('HSET', keys.job(job.id), 'worker', worker, 'attempt', job.attempt)
   batch.zadd(keys.leases(), parked.handoff_deadline(), job.id)
   batch.rpush(keys.inbox(worker), job.id)
+  return false
 end
 
 local function flush()

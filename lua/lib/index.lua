@@ -6,12 +6,15 @@
 -- A job stands in the index of all jobs, of its company, and of its user. Most users work for one
 -- company, their home: for those the user's index serves "this user of this company" too. A job of
 -- another company is `away`: it stands in the user's away index and in that of the pair instead.
+--
+-- A job that waits in its lane is listed for its company by the lane itself (decision 21): `in_lane` is for
+-- such a job, which its company's index doesn't have.
 
--- Puts the job under a status in every index; call batch.flush() after.
-local function set(job, status)
+-- Puts the job under a status in every index that lists it; call batch.flush() after.
+local function set(job, status, in_lane)
   local at, id, company, user = score.of(job, status), job.id, job.co, job.u
   batch.zadd(keys.index(), at, id)
-  if company then batch.zadd(keys.index_company(company), at, id) end
+  if company and not in_lane then batch.zadd(keys.index_company(company), at, id) end
   if user then
     if not job.away then
       batch.zadd(keys.index_user(user), at, id)
@@ -23,9 +26,9 @@ local function set(job, status)
 end
 
 -- Where set puts the job.
-local function keys_of(job)
+local function keys_of(job, in_lane)
   local found = { keys.index() }
-  if job.co then found[#found + 1] = keys.index_company(job.co) end
+  if job.co and not in_lane then found[#found + 1] = keys.index_company(job.co) end
   if job.u then
     found[#found + 1] = job.away and keys.index_away(job.u) or keys.index_user(job.u)
     if job.away and job.co then found[#found + 1] = keys.index_both(job.co, job.u) end
@@ -48,11 +51,11 @@ local function between(status, low, high)
   return redis.call('ZRANGEBYSCORE', keys.index(), first + low, first + high)
 end
 
--- {id, score, ...} under a status, newest first, submitted before `before`.
-local function newest(key, status, before, limit)
+-- {id, score, ...} under a status, newest first, with a submission number from `from` to less than `before`.
+local function newest(key, status, before, from, limit)
   local first = score.first_of(status)
-  return redis.call('ZREVRANGEBYSCORE', key, '(' .. string.format('%.0f', first + before), first,
-    'WITHSCORES', 'LIMIT', 0, limit)
+  local above, low = '(' .. string.format('%.0f', first + before), string.format('%.0f', first + from)
+  return redis.call('ZREVRANGEBYSCORE', key, above, low, 'WITHSCORES', 'LIMIT', 0, limit)
 end
 
 local function seq_of(at, status) return at - score.first_of(status) end

@@ -71,6 +71,11 @@ local function settle(job, at)
   return 'waits in its lane, or was handed to a worker'
 end
 
+local function line_up(job)
+  redis.call('ZADD', lanes.key_of(job), 'XX', job.seq, job.id)
+  return 'stands where it belongs'
+end
+
 local function join_ring(job)
   lanes.join_ring(job)
   return 'its company takes turns again'
@@ -126,6 +131,7 @@ local mends = {
   hold = hold,
   schedule = schedule,
   settle = settle,
+  line_up = line_up,
   join_ring = join_ring,
   add_type = add_type,
   unlist = unlist,

@@ -2,25 +2,56 @@
 -- KEYS     tag
 -- ARGV     company, user, before_seq, limit, statuses...
 --          '' = any company, any user, from the newest on
--- RETURNS  {job_id, record}...
+-- RETURNS  {job_id, record}..., or a number when more types than that wait and would have to be looked at
 -- MOVES    nothing
--- COST     O(statuses * (log n + limit))
--- include: keys, index
+-- COST     O((statuses + types) * (log n + limit)); types: those that wait, for a company's PENDING jobs only
+-- include: keys, score, index, lanes
+
+local MOST_TYPES = 1000
 
 local company, user, before_seq, limit = unpack(ARGV, 1, 4)
 limit = tonumber(limit)
 local before = tonumber(before_seq ~= '' and before_seq or 1e13)
-
 local found = {}
-for _, key in ipairs(index.keys_for(company, user)) do
-  for i = 5, #ARGV do
-    local page = index.newest(key, ARGV[i], before, limit)
-    for j = 1, #page, 2 do
-      found[#found + 1] = { id = page[j], seq = index.seq_of(page[j + 1], ARGV[i]) }
-    end
+local from = 0 -- what was submitted before is on a later page, by what has been found so far
+
+local function sort_newest_first()
+  table.sort(found, function(a, b) return a.seq > b.seq end)
+end
+
+local function forget_what_is_on_a_later_page()
+  sort_newest_first()
+  for i = #found, limit + 1, -1 do found[i] = nil end
+  from = found[limit].seq
+end
+
+-- {id, score, ...}: the submission number is the score, less that of a band's begin.
+local function add(page, begin)
+  for i = 1, #page, 2 do found[#found + 1] = { id = page[i], seq = page[i + 1] - begin } end
+  if #found > 3 * limit then forget_what_is_on_a_later_page() end
+end
+
+local function add_indexed(status)
+  for _, key in ipairs(index.keys_for(company, user)) do
+    add(index.newest(key, status, before, from, limit), score.first_of(status))
   end
 end
-table.sort(found, function(a, b) return a.seq > b.seq end)
+
+local function add_waiting(types)
+  for _, job_type in ipairs(types) do
+    add(lanes.newest(job_type, company, before, from, limit), 0)
+  end
+end
+
+for i = 5, #ARGV do
+  if ARGV[i] == 'pending' and company ~= '' and user == '' then
+    local types = redis.call('SRANDMEMBER', keys.types(), MOST_TYPES + 1) -- all, unless they are more
+    if #types > MOST_TYPES then return MOST_TYPES end
+    add_waiting(types)
+  end
+  add_indexed(ARGV[i])
+end
+sort_newest_first()
 
 local jobs = {}
 for i = 1, math.min(limit, #found) do

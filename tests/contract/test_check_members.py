@@ -72,6 +72,7 @@ def test_a_member_without_a_record_is_found(stage, family, name):
         (IN_LANE, "lane", "lane:0:1:t:other"),
         (IN_LANE, "inbox", "inbox:w1"),
         (IN_LANE, "processing", "processing:w1"),
+        (IN_LANE, "index", "index:company:acme"),
         (IN_LANE, "index", "index:company:other"),
         (IN_LANE, "index", "index:user:other"),
         (SCHEDULED, "lane", LANE + "x"),

@@ -345,7 +345,7 @@ BOUNDED = {
 _UNBOUNDED = (
     r"'(?:KEYS|SCAN|HSCAN|SSCAN|ZSCAN|SMEMBERS|FLUSHDB|FLUSHALL|RANDOMKEY|SORT|DBSIZE)'",
     r"'[A-Z]+', [^\n]*, -1(?!,)[^\n]*\)",
-    r"'ZR(?:EV)?RANGEBY(?:SCORE|LEX)'(?:(?!'LIMIT')[^)])*\)",
+    r"'Z(?:REV)?RANGEBY(?:SCORE|LEX)'(?:(?!'LIMIT')(?:[^()]|\([^()]*\)))*\)",
 )
 UNLIMITED_BY_SCORE = {
     "lib/index.lua": "index.between: the range is one chunk of 64 submission numbers",

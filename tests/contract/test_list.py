@@ -6,8 +6,18 @@ from itertools import product
 
 import pytest
 
-from faciliter_jobs import JobStatus, scripts
-from tests.support.contract import CANCELLED, COMPLETED, FAILED, IN_LANE, PLACE_OF, PROCESSING, STATES
+from faciliter_jobs import InvalidArgumentError, JobStatus, scripts
+from tests.support.contract import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    IN_INBOX,
+    IN_LANE,
+    PLACE_OF,
+    PROCESSING,
+    SCHEDULED,
+    STATES,
+)
 
 ALL = tuple(status.value for status in JobStatus)
 STATUS_OF = {PROCESSING: "processing", COMPLETED: "completed", FAILED: "failed", CANCELLED: "cancelled"}
@@ -66,15 +76,51 @@ def test_any_mix_of_filters_gives_what_fits_newest_first(mixed, company, user):
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 100])
 @pytest.mark.parametrize("statuses", [ALL, ("pending", "completed")])
-def test_pages_by_before_seq_give_each_job_once(mixed, limit, statuses):
-    expected = [job_id for job_id, _, _, status in mixed.made if status in statuses]
+@pytest.mark.parametrize("company", [None, "A"])
+def test_pages_by_before_seq_give_each_job_once(mixed, limit, statuses, company):
+    expected = [i for i, c, _, status in mixed.made if status in statuses and company in (None, c)]
     listed: list[str] = []
     before = None
-    while page := _list(mixed, before_seq=before, limit=limit, statuses=statuses):
+    while page := _list(mixed, company, before_seq=before, limit=limit, statuses=statuses):
         assert len(page) <= limit
         listed += page
         before = int(mixed.field(page[-1], "seq"))
     assert listed == expected
+
+
+def _waiting(stage, company="acme", **options):
+    return _list(stage, company, statuses=("pending",), **options)
+
+
+def test_a_company_s_waiting_jobs_of_all_types_are_listed_wherever_they_wait(stage):
+    """What is in a lane is listed by the lane, what is scheduled or in an inbox by the company's index."""
+    ids = [stage.job_in(state) for state in (IN_INBOX, SCHEDULED, IN_LANE)]
+    ids += [stage.submit(job_type=f"type {i % 3}") for i in range(6)]
+    stage.submit(company="other")
+    assert _waiting(stage) == ids[::-1]
+    names = stage.client.zrange(stage.tag + "index:company:acme", 0, -1)
+    assert [name.decode() for name in names] == ids[:2]
+
+
+@pytest.mark.parametrize("limit", [1, 7, 50])
+def test_pages_of_many_types_that_took_turns(stage, limit):
+    stage.check = False
+    ids = [stage.submit(job_type=f"type {i * 7 % 40}") for i in range(200)]
+    assert _waiting(stage, limit=limit) == ids[: -1 - limit : -1]
+    before = int(stage.field(ids[120], "seq"))
+    assert _waiting(stage, before_seq=before, limit=limit) == ids[119 : 119 - limit : -1]
+
+
+def test_of_more_than_a_thousand_types_a_company_s_waiting_jobs_are_not_listed(stage):
+    """LESSONS 34: a listing has a bound, and says so where it has to."""
+    stage.check = False
+    ids = [stage.submit(job_type=f"type {i}", user="ann") for i in range(1000)]
+    assert _waiting(stage, limit=3) == ids[:-4:-1]
+    ids.append(stage.submit(job_type="one more", user="ann"))
+    with pytest.raises(InvalidArgumentError, match="company_id: jobs of more than 1,000 types wait"):
+        _waiting(stage)
+    assert _list(stage, "acme", statuses=("failed",)) == []
+    assert _list(stage, "acme", "ann", limit=3) == ids[:-4:-1]
 
 
 def test_a_page_has_the_records(stage):

@@ -17,6 +17,8 @@ LAPSE = Bounds(Left(times=2), want=(1, 1))
 CANCEL = Bounds(Left(losses=1), operator=("cancel",))
 REVIVAL = Bounds(Left(), operator=("cancel", "retry"))
 STOP = Bounds(Left(stops=1))
+COMPANY = Bounds(Left(failures=1), terms=Terms(companies=("x", "x")))
+COMPANY_STOP = Bounds(Left(stops=1), together=True, terms=Terms(companies=("x", "x")))
 TTL = Bounds(Left(times=3), together=True, terms=Terms(ttl=15))
 
 
@@ -399,6 +401,38 @@ MUTANTS = [
         "  index.set(job, 'processing')\n",
         "",
         PLAIN,
+        "stands wrongly in",
+    ),
+    Mutant(
+        "a job that came back to its lane is listed for its company twice",
+        "lib/handoff.lua",
+        "if job.co and not is_new then",
+        "if false then",
+        COMPANY_STOP,
+        "is listed by its lane, and by",
+    ),
+    Mutant(
+        "a job that comes back to an idle worker is not listed for its company",
+        "lib/finish.lua",
+        "in_lane = handoff.offer(job)",
+        "in_lane = handoff.offer(job) or true",
+        COMPANY,
+        "stands wrongly in",
+    ),
+    Mutant(
+        "a new job that is handed over is not listed for its company",
+        "submit.lua",
+        "in_lane = handoff.offer(job, true)",
+        "in_lane = handoff.offer(job, true) or true",
+        COMPANY_STOP,
+        "stands wrongly in",
+    ),
+    Mutant(
+        "one new job that is handed over is not listed for its company",
+        "submit_one.lua",
+        "    list_for_company()\n    return 1",
+        "    return 1",
+        COMPANY,
         "stands wrongly in",
     ),
     Mutant(
