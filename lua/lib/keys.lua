@@ -44,7 +44,7 @@ local keys = {
   -- hash: the job's record
   job = function(id) return TAG .. 'job:' .. id end,
 
-  -- zset: waiting jobs of one company, type and priority, score = seq
+  -- zset: waiting jobs of one company, type and priority, score = seq; lists them for the company
   lane = function(priority, job_type, company) return TAG .. 'lane:' .. priority .. ':' .. #job_type .. ':' .. job_type .. ':' .. company end,
 
   -- zset: companies with a waiting job of this type and priority, score = turn
@@ -74,8 +74,8 @@ local keys = {
   -- zset: finished jobs of one terminal status, score = finish time (ms)
   finished = function(status) return TAG .. status end,
 
-  -- zsets, as index: the jobs of one company; of one user in its home company; of one user in other
-  -- companies; of one user in one company that isn't its home
+  -- zsets, as index: the jobs of one company that aren't in its lanes; of one user in its home company; of one
+  -- user in other companies; of one user in one company that isn't its home
   index_company = function(company) return TAG .. 'index:company:' .. company end,
   index_user = function(user) return TAG .. 'index:user:' .. user end,
   index_away = function(user) return TAG .. 'index:away:' .. user end,
