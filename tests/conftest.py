@@ -56,8 +56,9 @@ def make_queue(server: Server) -> Iterator[Callable[..., RedisJobQueue]]:
     client = server.client()
     for queue in made:
         queue.close()
-        for key in client.scan_iter(match=queue.tag + "*", count=1000):
-            client.unlink(key)
+        keys = list(client.scan_iter(match=queue.tag + "*", count=1000))
+        for first in range(0, len(keys), 1000):
+            client.unlink(*keys[first : first + 1000])
     client.close()
 
 

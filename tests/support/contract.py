@@ -4,6 +4,7 @@ every call that the queue is sound and that each job moved as TRANSITIONS allows
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -76,7 +77,7 @@ class Stage:
         self.check = True
         self._number = 0
 
-    @property
+    @cached_property
     def client(self) -> Any:
         return client_of(self.queue.config)
 
@@ -353,5 +354,8 @@ class Stage:
 
     def _statuses(self) -> dict[str, JobStatus]:
         ids = [name[4:] for name in self.names() if name.startswith("job:")]
-        found = ((job_id, self.field(job_id, "status")) for job_id in ids)
-        return {job_id: JobStatus(status) for job_id, status in found if status}
+        with self.client.pipeline(transaction=False) as pipe:
+            for job_id in ids:
+                pipe.hget(key_names.job(self.tag, job_id), "status")
+            found = pipe.execute(raise_on_error=False)
+        return {i: JobStatus(status.decode()) for i, status in zip(ids, found) if type(status) is bytes}
