@@ -1,4 +1,4 @@
--- include: keys, batch, lanes, parked
+-- include: keys, batch, record, lanes, parked
 -- Where a job goes that is ready to run: straight to one parked worker, else to its lane.
 
 local anybody = true -- whether a worker may be parked, as far as this call knows
@@ -18,7 +18,7 @@ local function offer(job, is_new)
     if job.co and not is_new then batch.zrem(keys.index_company(job.co), job.id) end
     return true
   end
-  job.attempt = tostring((job.attempt or 0) + 1)
+  job.attempt = record.next_attempt(job)
   redis.call('HSET', keys.job(job.id), 'worker', worker, 'attempt', job.attempt)
   batch.zadd(keys.leases(), parked.handoff_deadline(), job.id)
   batch.rpush(keys.inbox(worker), job.id)

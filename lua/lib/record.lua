@@ -122,6 +122,9 @@ end
 -- Names one attempt of one submission: what an attempt must show to change its job (fencing).
 local function token(job) return job.seq .. '.' .. (job.attempt or '0') end
 
+-- The number of the attempt after the one that the record names, as text. (Mostly it names none.)
+local function next_attempt(job) return job.attempt and tostring(job.attempt + 1) or '1' end
+
 -- When an unfinished job that waits is cancelled, and a finished one purged: ttl after its last
 -- change, or after it became due.
 local function expires_at(job)
@@ -137,6 +140,7 @@ local record = {
   read_held = read_held,
   read_whole = read_whole,
   token = token,
+  next_attempt = next_attempt,
   bad_field = bad_field,
   is_seq = is_seq,
   is_count = is_count,

@@ -17,7 +17,7 @@ local function attempt(job, flat, worker, deadline, handed)
     finish.expire(job)
     return nil
   end
-  if not (handed and job.attempt) then job.attempt = tostring((job.attempt or 0) + 1) end
+  if not (handed and job.attempt) then job.attempt = record.next_attempt(job) end
   redis.call('HSET', job.key, 'status', 'processing', 'attempt', job.attempt, 'worker', worker,
     'started_at', STAMP)
   if job.progress then redis.call('HDEL', job.key, 'progress', 'progress_message') end

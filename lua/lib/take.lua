@@ -45,6 +45,7 @@ end
 -- Whole rounds of the ring at a time: as if each job were taken alone, in fewer commands.
 local function take_level(level, job_type, want, into)
   local ring = keys.ring(level, job_type)
+  local all_begin_with = keys.lane(level, job_type, '') -- the company is the end of a lane's name
   while #into < want do
     local room = want - #into
     local companies = redis.call('ZRANGE', ring, 0, math.min(room, MOST_LANES) - 1)
@@ -52,7 +53,7 @@ local function take_level(level, job_type, want, into)
     local turn = (#companies > 1 or room == 1) and lanes.last_turn(ring) or nil
     local share, served, popped = math.floor(room / #companies), {}, {}
     for i, company in ipairs(companies) do
-      served[i] = keys.lane(level, job_type, company)
+      served[i] = all_begin_with .. company
       popped[i] = pop(served[i], share)
     end
     send_on(ring, job_type, companies, served, turn)

@@ -372,6 +372,16 @@ def test_the_time_is_read_in_one_place(file):
     assert "os.time" not in code and "os.clock" not in code
 
 
+@pytest.mark.parametrize("microseconds", [0, 7, 99, 999, 1_000, 54_321, 99_999, 100_000, 987_654, 999_999])
+def test_the_clock_counts_milliseconds(server, microseconds):
+    """TIME gives the microseconds without the zeros in front."""
+    clock = (lua_folder() / "lib" / "clock.lua").read_text("utf-8")
+    stopped = clock.replace("redis.call('TIME')", f"{{ '1700000000', '{microseconds}' }}")
+    with server.client() as client:
+        stamp, now = client.eval(f"{stopped}\nreturn {{ STAMP, NOW }}", 0)
+    assert int(stamp) == now == 1_700_000_000_000 + microseconds // 1000
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_a_key_name_is_made_in_one_place(file):
     code = re.sub(r"--.*", "", (lua_folder() / file).read_text("utf-8"))

@@ -112,7 +112,7 @@ MUTANTS = [
     Mutant(
         "the attempt of a hand-over has the number of the one before",
         "lib/handoff.lua",
-        "tostring((job.attempt or 0) + 1)",
+        "record.next_attempt(job)",
         "tostring(job.attempt or 0)",
         STOP,
         "attempt 1 became 1",
@@ -250,7 +250,7 @@ MUTANTS = [
     Mutant(
         "an attempt has its predecessor's number",
         "lib/start.lua",
-        "tostring((job.attempt or 0) + 1) end",
+        "record.next_attempt(job) end",
         "job.attempt or '1' end",
         FAILURE,
         "stuck: a healthy worker left a processing",
