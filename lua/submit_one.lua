@@ -11,7 +11,10 @@
 
 local id, job_type, company, user, input, ttl_ms, more = unpack(ARGV)
 local key = keys.job(id)
-if redis.call('EXISTS', key) == 1 then return 0 end
+
+-- Mostly there is neither a job of this id nor a parked worker, which one look tells.
+local is_either = redis.call('EXISTS', key, keys.parked()) > 0
+if is_either and redis.call('EXISTS', key) == 1 then return 0 end
 
 -- The first write: at maxmemory the server refuses it, and nothing has been done.
 local number = redis.call('INCRBY', keys.seq(), '1')
@@ -46,7 +49,7 @@ if due_at > NOW then
   return 1
 end
 
-if redis.call('EXISTS', keys.parked()) == 1 then
+if is_either then -- so a worker is parked
   -- include here: parked
   local worker = parked.pop(job_type)
   if worker then

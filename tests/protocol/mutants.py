@@ -373,7 +373,7 @@ MUTANTS = [
     Mutant(
         "a submit that is sent again begins anew",
         "submit_one.lua",
-        "if redis.call('EXISTS', key) == 1 then return 0 end",
+        "if is_either and redis.call('EXISTS', key) == 1 then return 0 end",
         "",
         LOSS,
         "submit_one",
