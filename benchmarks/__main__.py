@@ -39,7 +39,11 @@ def _parser() -> argparse.ArgumentParser:
     peers.add_argument("--kill", action="store_true", help="also kill -9 each worker in mid-job (minutes)")
     peers.add_argument("--results", type=Path, help="the table (default: RESULTS.md; with --only in OUT)")
     check = commands.add_parser("check", parents=[common], help="compare with the recorded ratios")
-    check.add_argument("--record", action="store_true", help="measure three times and record the medians")
+    check.add_argument(
+        "--record", nargs="?", choices=("all", "counts"), const="all",
+        help="measure three times and record the medians; counts: only commands and bytes a job, the "
+        "same on every machine",
+    )  # fmt: skip
     check.add_argument("--tolerance", type=float, default=0.25, help="for ratios, a share (default 0.25)")
     check.add_argument("--recorded", type=Path, default=guard.RECORDED, help="default: recorded.json")
     commands.add_parser("list", help="the scenarios and the peers")

@@ -194,11 +194,26 @@ def recorded_for(server: str, records: Mapping[str, Mapping[str, Any]]) -> tuple
 
 def record(file: Path, server: str, machine: Mapping[str, str], guards: Mapping[str, Guard]) -> None:
     records = load(file)
-    figures = {
+    records[server] = {"date": now(), "machine": dict(machine), "figures": _rounded(guards)}
+    _write(file, records)
+
+
+def record_counts(file: Path, server: str, guards: Mapping[str, Guard]) -> None:
+    """Anew what is the same on every machine; the ratios stay, with their date and machine."""
+    records = load(file)
+    records[server]["counts_date"] = now()
+    records[server]["figures"].update(_rounded({n: g for n, g in guards.items() if g.kind != "ratio"}))
+    _write(file, records)
+
+
+def _rounded(guards: Mapping[str, Guard]) -> dict[str, dict[str, Any]]:
+    return {
         name: {**asdict(guard), "value": round(guard.value, 4), "noise": round(guard.noise, 4)}
         for name, guard in guards.items()
     }
-    records[server] = {"date": now(), "machine": dict(machine), "figures": figures}
+
+
+def _write(file: Path, records: Mapping[str, Any]) -> None:
     file.write_text(json.dumps(records, indent=2) + "\n", "utf-8")
 
 
@@ -226,9 +241,11 @@ def check(options: argparse.Namespace) -> int:
         info: Any = bench.client.info("server")
         measure = Measuring(bench)
         try:
-            if options.record:
+            if options.record == "all":
                 return _record(file, measure, info, server.description)
             recorded, remark = recorded_for(server_line(info), load(file))
+            if options.record == "counts":
+                return _record_counts(file, measure, server_line(info), recorded)
             if not recorded:
                 say(f"{file} has nothing to compare with: run `check --record` first")
                 return 2
@@ -249,6 +266,19 @@ def _record(file: Path, measure: Measuring, info: dict[str, Any], description: s
     guards = combine(tries, middle)
     record(file, server_line(info), describe(info, description), guards)
     say(f"{len(guards)} figures recorded on {server_line(info)} in {file}")
+    return 0
+
+
+def _record_counts(file: Path, measure: Measuring, server: str, recorded: Mapping[str, Guard]) -> int:
+    if server not in load(file):
+        say(f"{file} has no record of {server} to bring up to date")
+        return 2
+    measured = measure(_scenarios_in(name for name, guard in recorded.items() if guard.kind != "ratio"))
+    if measure.failed:
+        say("not recorded")
+        return 1
+    record_counts(file, server, measured)
+    say(f"commands and bytes a job recorded on {server} in {file}")
     return 0
 
 

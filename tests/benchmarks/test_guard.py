@@ -196,6 +196,16 @@ def test_records_of_several_servers_stand_beside_each_other(tmp_path: Path) -> N
     assert guard.recorded_for("valkey 9.1", records)[0] == {RATE: ratio(0.8)}
 
 
+def test_counts_are_recorded_anew_and_ratios_stay(tmp_path: Path) -> None:
+    file = tmp_path / "recorded.json"
+    guard.record(file, "redis 7.0", {"cpu": "quick"}, {RATE: ratio(0.9), COUNT: cost(8.0, "count")})
+    measured = {RATE: ratio(0.5), COUNT: cost(7.0, "count"), BYTES: cost(500, "bytes")}
+    guard.record_counts(file, "redis 7.0", measured)
+    read, _ = guard.recorded_for("redis 7.0", guard.load(file))
+    assert read == {**measured, RATE: ratio(0.9)}
+    assert guard.load(file)["redis 7.0"]["machine"] == {"cpu": "quick"}
+
+
 def test_on_a_server_without_a_record_only_counts_are_compared(tmp_path: Path) -> None:
     file = tmp_path / "recorded.json"
     guards = {RATE: ratio(0.9), COUNT: cost(8.0, "count"), BYTES: cost(500, "bytes")}
