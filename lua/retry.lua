@@ -6,7 +6,7 @@
 -- MOVES    FAILED -> PENDING: failed -> inbox or lane; CANCELLED -> PENDING: cancelled -> inbox or lane
 -- AGAIN    'already'
 -- COST     O(log n)
--- include: keys, clock, record, index, handoff, finish
+-- include: keys, clock, record, handoff, finish
 
 local job_id, op, company = unpack(ARGV)
 local job = record.read_of(company, job_id)
@@ -26,6 +26,6 @@ end
 redis.call('HSET', keys.job(job_id), 'status', 'pending', 'updated_at', NOW,
   'last_op', finish.other(job, op))
 job.status, job.worker = 'pending', nil
-index.set(job, 'pending', handoff.offer(job))
+handoff.wait(job, NOW)
 handoff.flush()
 return 'pending'

@@ -8,17 +8,11 @@
 -- MOVES    (none) -> PENDING: in a parked worker's inbox, a lane, or scheduled when due later
 -- AGAIN    an id that exists is left as it is
 -- COST     O(log n) a job
--- include: keys, clock, batch, new_job, index, expiry, handoff
+-- include: keys, new_job, expiry, handoff
 
 local function add(first, seq)
   local job, due_at = new_job.create(first, seq)
-  local in_lane = false
-  if due_at > NOW then
-    batch.zadd(keys.scheduled(), due_at, job.id)
-  else
-    in_lane = handoff.offer(job, true)
-  end
-  index.set(job, 'pending', in_lane)
+  handoff.wait(job, due_at, true)
 end
 
 local EXISTS_CHUNK = 1000 -- keys in one command

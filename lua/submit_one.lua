@@ -26,19 +26,19 @@ if company == '' and user == '' and more == '' then
   local fields = { 'status', 'pending', 'type', job_type, 'seq', seq, 'at', STAMP, 'ttl', ttl_ms }
   payload.add(fields, 'in', input)
   redis.call('HSET', key, unpack(fields))
-  redis.call('ZADD', keys.index(), score.pending(seq), id)
+  redis.call('ZADD', keys.index(), score.of_new(seq), id)
   job, due_at = { id = id, type = job_type, seq = seq }, 0
 else
   -- include here: new_job, index
   job, due_at = new_job.create(1, seq)
   for _, index_key in ipairs(index.keys_of(job, true)) do
-    redis.call('ZADD', index_key, score.pending(seq), id)
+    redis.call('ZADD', index_key, score.of_new(seq), id)
   end
 end
 
 -- A job in its lane is listed there (decision 21).
 local function list_for_company()
-  if company ~= '' then redis.call('ZADD', keys.index_company(company), score.pending(seq), id) end
+  if company ~= '' then redis.call('ZADD', keys.index_company(company), score.of_new(seq), id) end
 end
 
 expiry.watch(number, tonumber(ttl_ms), expiry.is_first(number))

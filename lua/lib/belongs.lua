@@ -17,7 +17,8 @@ end
 -- family -> whether a job belongs into the key of that name.
 local JOBS = {
   index = function(job, key)
-    for _, index_key in ipairs(index.keys_of(job, is_in_lane(job))) do
+    if job.co and key == keys.index_company(job.co) then return not is_in_lane(job) end
+    for _, index_key in ipairs(index.keys_of(job)) do
       if index_key == key then return true end
     end
     return false

@@ -56,13 +56,7 @@ local function requeue(job, delay_ms, ...)
   redis.call('HSET', job.key, 'status', 'pending', 'updated_at', STAMP, 'due_at',
     NOW + delay_ms, ...)
   job.status, job.worker = 'pending', nil
-  local in_lane = false
-  if delay_ms > 0 then
-    batch.zadd(keys.scheduled(), NOW + delay_ms, job.id)
-  else
-    in_lane = handoff.offer(job)
-  end
-  index.set(job, 'pending', in_lane)
+  handoff.wait(job, NOW + delay_ms)
   return 'retrying'
 end
 

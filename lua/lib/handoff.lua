@@ -1,4 +1,4 @@
--- include: keys, batch, record, lanes, parked
+-- include: keys, clock, batch, record, lanes, parked, index
 -- Where a job goes that is ready to run: straight to one parked worker, else to its lane.
 
 local anybody = true -- whether a worker may be parked, as far as this call knows
@@ -25,9 +25,20 @@ local function offer(job, is_new)
   return false
 end
 
+-- Where a job waits that has become PENDING, by when it is due; and lists it.
+local function wait(job, due_at, is_new)
+  local in_lane = false
+  if due_at > NOW then
+    batch.zadd(keys.scheduled(), due_at, job.id)
+  else
+    in_lane = offer(job, is_new)
+  end
+  index.set(job, 'pending', in_lane)
+end
+
 local function flush()
   lanes.flush()
   batch.flush()
 end
 
-local handoff = { offer = offer, flush = flush }
+local handoff = { wait = wait, offer = offer, flush = flush }

@@ -51,14 +51,12 @@ local function between(status, low, high)
   return redis.call('ZRANGEBYSCORE', keys.index(), first + low, first + high)
 end
 
--- {id, score, ...} under a status, newest first, with a submission number from `from` to less than `before`.
-local function newest(key, status, before, from, limit)
-  local first = score.first_of(status)
+-- {id, score, ...} newest first, with a submission number from `from` to less than `before`; `first` is the first
+-- score of their status, or 0 in a lane.
+local function newest(key, first, before, from, limit)
   local above, low = '(' .. string.format('%.0f', first + before), string.format('%.0f', first + from)
   return redis.call('ZREVRANGEBYSCORE', key, above, low, 'WITHSCORES', 'LIMIT', 0, limit)
 end
-
-local function seq_of(at, status) return at - score.first_of(status) end
 
 local function count(status)
   local first = score.first_of(status)
@@ -71,6 +69,5 @@ local index = {
   keys_for = keys_for,
   between = between,
   newest = newest,
-  seq_of = seq_of,
   count = count,
 }

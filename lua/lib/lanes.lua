@@ -50,14 +50,6 @@ local function flush()
   end
 end
 
--- {id, submission number, ...} of a company's jobs of this type that wait, newest first, with a number from
--- `from` to less than `before`.
-local function newest(job_type, company, before, from, limit)
-  local lane = keys.lane('0', job_type, company)
-  local above, low = '(' .. string.format('%.0f', before), string.format('%.0f', from)
-  return redis.call('ZREVRANGEBYSCORE', lane, above, low, 'WITHSCORES', 'LIMIT', 0, limit)
-end
-
 local function leave_ring(ring, job_type, company)
   redis.call('ZREM', ring, company)
   if redis.call('EXISTS', ring) == 0 then redis.call('SREM', keys.types(), job_type) end
@@ -90,7 +82,6 @@ local lanes = {
   flush = flush,
   join_ring = join_ring,
   has_ring = has_ring,
-  newest = newest,
   leave_ring = leave_ring,
   to_front = to_front,
   remove = remove,

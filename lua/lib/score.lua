@@ -11,11 +11,11 @@ local BAND = { pending = PENDING, processing = '4', completed = '3', failed = '2
 
 local function padded(seq) return string.sub('0000000000000', #seq + 1) .. seq end
 
-local function pending(seq) return PENDING .. padded(seq) end
+local function of_new(seq) return PENDING .. padded(seq) end
 
 local function score_of(job, status) return BAND[status] .. padded(job.seq) end
 
 -- The first score of a status.
 local function first_of(status) return BAND[status] * WIDTH end
 
-local score = { of = score_of, pending = pending, first_of = first_of, WIDTH = WIDTH }
+local score = { of = score_of, of_new = of_new, first_of = first_of, WIDTH = WIDTH }

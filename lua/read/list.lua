@@ -5,7 +5,7 @@
 -- RETURNS  {job_id, record}..., or a number when more types than that wait and would have to be looked at
 -- MOVES    nothing
 -- COST     O((statuses + types) * (log n + limit)); types: those that wait, for a company's PENDING jobs only
--- include: keys, score, index, lanes
+-- include: keys, score, index
 
 local MOST_TYPES = 1000
 
@@ -25,31 +25,21 @@ local function forget_what_is_on_a_later_page()
   from = found[limit].seq
 end
 
--- {id, score, ...}: the submission number is the score, less that of a band's begin.
-local function add(page, begin)
-  for i = 1, #page, 2 do found[#found + 1] = { id = page[i], seq = page[i + 1] - begin } end
+-- What an index has under the status with this first score; with 0, what a lane has.
+local function add(key, first)
+  local page = index.newest(key, first, before, from, limit)
+  for i = 1, #page, 2 do found[#found + 1] = { id = page[i], seq = page[i + 1] - first } end
   if #found > 3 * limit then forget_what_is_on_a_later_page() end
 end
 
-local function add_indexed(status)
-  for _, key in ipairs(index.keys_for(company, user)) do
-    add(index.newest(key, status, before, from, limit), score.first_of(status))
-  end
-end
-
-local function add_waiting(types)
-  for _, job_type in ipairs(types) do
-    add(lanes.newest(job_type, company, before, from, limit), 0)
-  end
-end
-
+local index_keys = index.keys_for(company, user)
 for i = 5, #ARGV do
   if ARGV[i] == 'pending' and company ~= '' and user == '' then
     local types = redis.call('SRANDMEMBER', keys.types(), MOST_TYPES + 1) -- all, unless they are more
     if #types > MOST_TYPES then return MOST_TYPES end
-    add_waiting(types)
+    for _, job_type in ipairs(types) do add(keys.lane('0', job_type, company), 0) end
   end
-  add_indexed(ARGV[i])
+  for _, key in ipairs(index_keys) do add(key, score.first_of(ARGV[i])) end
 end
 sort_newest_first()
 

@@ -357,5 +357,5 @@ class Stage:
         with self.client.pipeline(transaction=False) as pipe:
             for job_id in ids:
                 pipe.hget(key_names.job(self.tag, job_id), "status")
-            found = pipe.execute(raise_on_error=False)
-        return {i: JobStatus(status.decode()) for i, status in zip(ids, found) if type(status) is bytes}
+            found = pipe.execute()
+        return {i: JobStatus(status.decode()) for i, status in zip(ids, found) if status}
