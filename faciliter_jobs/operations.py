@@ -22,7 +22,7 @@ from .job import Job, JobSpec, JobStatus
 from .record import Claimed, Fields, fields_of, listed_job, read_job
 from .scripts import Call, Command, Ending, NewJob, Problem, Stats, Steps
 
-SCHEMA_VERSION = 3  # 3: lanes list what waits for a company; 2: another order of the bands in the indexes
+SCHEMA_VERSION = 4  # 2, 4: another order of the bands in the indexes; 3: lanes list what waits for a company
 
 _PAGE = 500  # records in one script call
 _CLEANUP_BATCH = 1000

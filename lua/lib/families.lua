@@ -1,4 +1,4 @@
--- include: keys, score, index
+-- include: keys, index
 -- Doctor's look at the keys themselves: each family has its type, and the counter is ahead of all.
 
 local TYPES = {
@@ -16,9 +16,8 @@ local function family_of(name) return string.match(name, '^[^:]*') end
 local function highest_seq()
   local highest = 0
   for _, status in ipairs({ 'pending', 'processing', 'completed', 'failed', 'cancelled' }) do
-    local first = score.first_of(status)
-    local found = index.newest(keys.index(), first, 1e13, 0, 1)
-    if found[2] then highest = math.max(highest, found[2] - first) end
+    local found = index.newest(keys.index(), status, 1e13, 0, 1)
+    highest = math.max(highest, found[2] or 0)
   end
   return highest
 end

@@ -1,7 +1,6 @@
 -- include: keys, batch, score
--- Listing order. Each index is one sorted set whose score is the status's band plus the submission
--- number: a status is a range of scores, newest first is that range backwards, and a change of
--- status is one ZADD.
+-- Listing order. Each index is one sorted set whose score is the status's band and the submission number,
+-- below zero: a status is a range of scores, newest first, and a change of status is one ZADD.
 --
 -- A job stands in the index of all jobs, of its company, and of its user. Most users work for one
 -- company, their home: for those the user's index serves "this user of this company" too. A job of
@@ -45,22 +44,24 @@ local function keys_for(company, user)
   return pair
 end
 
--- Ids under a status with a submission number from `low` to `high`, oldest first.
+-- Ids under a status with a submission number from `low` to `high`, newest first.
 local function between(status, low, high)
-  local first = score.first_of(status)
-  return redis.call('ZRANGEBYSCORE', keys.index(), first + low, first + high)
+  local base = score.base_of(status)
+  return redis.call('ZRANGEBYSCORE', keys.index(), -(base + high), -(base + low))
 end
 
--- {id, score, ...} newest first, with a submission number from `from` to less than `before`; `first` is the first
--- score of their status, or 0 in a lane.
-local function newest(key, first, before, from, limit)
-  local above, low = '(' .. string.format('%.0f', first + before), string.format('%.0f', first + from)
-  return redis.call('ZREVRANGEBYSCORE', key, above, low, 'WITHSCORES', 'LIMIT', 0, limit)
+-- {id, its submission number, ...} newest first, from `from` to less than `before`.
+local function newest(key, status, before, from, limit)
+  local base = score.base_of(status)
+  local first, last = '(-' .. string.format('%.0f', base + before), string.format('%.0f', -(base + from))
+  local found = redis.call('ZRANGEBYSCORE', key, first, last, 'WITHSCORES', 'LIMIT', 0, limit)
+  for i = 2, #found, 2 do found[i] = -found[i] - base end
+  return found
 end
 
 local function count(status)
-  local first = score.first_of(status)
-  return redis.call('ZCOUNT', keys.index(), first, '(' .. string.format('%.0f', first + score.WIDTH))
+  local base = score.base_of(status)
+  return redis.call('ZCOUNT', keys.index(), '(-' .. string.format('%.0f', base + score.WIDTH), -base)
 end
 
 local index = {

@@ -27,6 +27,12 @@ local function push(job)
   end
 end
 
+-- {id, its submission number, ...} newest first, from `from` to less than `before`.
+local function newest(lane, before, from, limit)
+  local above, low = '(' .. string.format('%.0f', before), string.format('%.0f', from)
+  return redis.call('ZREVRANGEBYSCORE', lane, above, low, 'WITHSCORES', 'LIMIT', 0, limit)
+end
+
 local function last_turn(ring)
   return tonumber(redis.call('ZRANGE', ring, -1, -1, 'WITHSCORES')[2] or 0)
 end
@@ -78,6 +84,7 @@ end
 local lanes = {
   key_of = key_of,
   push = push,
+  newest = newest,
   last_turn = last_turn,
   flush = flush,
   join_ring = join_ring,

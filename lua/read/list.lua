@@ -5,7 +5,7 @@
 -- RETURNS  {job_id, record}..., or a number when more types than that wait and would have to be looked at
 -- MOVES    nothing
 -- COST     O((statuses + types) * (log n + limit)); types: those that wait, for a company's PENDING jobs only
--- include: keys, score, index
+-- include: keys, index, lanes
 
 local MOST_TYPES = 1000
 
@@ -25,10 +25,8 @@ local function forget_what_is_on_a_later_page()
   from = found[limit].seq
 end
 
--- What an index has under the status with this first score; with 0, what a lane has.
-local function add(key, first)
-  local page = index.newest(key, first, before, from, limit)
-  for i = 1, #page, 2 do found[#found + 1] = { id = page[i], seq = page[i + 1] - first } end
+local function add(page)
+  for i = 1, #page, 2 do found[#found + 1] = { id = page[i], seq = tonumber(page[i + 1]) } end
   if #found > 3 * limit then forget_what_is_on_a_later_page() end
 end
 
@@ -37,9 +35,11 @@ for i = 5, #ARGV do
   if ARGV[i] == 'pending' and company ~= '' and user == '' then
     local types = redis.call('SRANDMEMBER', keys.types(), MOST_TYPES + 1) -- all, unless they are more
     if #types > MOST_TYPES then return MOST_TYPES end
-    for _, job_type in ipairs(types) do add(keys.lane('0', job_type, company), 0) end
+    for _, job_type in ipairs(types) do
+      add(lanes.newest(keys.lane('0', job_type, company), before, from, limit))
+    end
   end
-  for _, key in ipairs(index_keys) do add(key, score.first_of(ARGV[i])) end
+  for _, key in ipairs(index_keys) do add(index.newest(key, ARGV[i], before, from, limit)) end
 end
 sort_newest_first()
 

@@ -44,7 +44,7 @@ DAMAGE = [
     (IN_LANE, ("SREM", "types", "t"), "its type is missing from the types"),
     (IN_LANE, ("ZADD", "completed", "1", "ID"), "stands in completed"),
     (IN_LANE, ("ZREM", "index", "ID"), "stands wrongly in"),
-    (IN_LANE, ("ZADD", "index:company:acme", "5e13", "ID"), "is listed by its lane, and by"),
+    (IN_LANE, ("ZADD", "index:company:acme", "-4e13", "ID"), "is listed by its lane, and by"),
     (IN_LANE, ("ZINCRBY", LANE, "1", "ID"), "stands in its lane under another number"),
     (IN_LANE, ("ZREM", "index:user:ann", "ID"), "index:user:ann"),
     (IN_LANE, ("HSET", "homes", "ann", "other"), "not the home of its user"),

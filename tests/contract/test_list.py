@@ -98,7 +98,7 @@ def test_a_company_s_waiting_jobs_of_all_types_are_listed_wherever_they_wait(sta
     ids += [stage.submit(job_type=f"type {i % 3}") for i in range(6)]
     stage.submit(company="other")
     assert _waiting(stage) == ids[::-1]
-    names = stage.client.zrange(stage.tag + "index:company:acme", 0, -1)
+    names = stage.client.zrevrange(stage.tag + "index:company:acme", 0, -1)
     assert [name.decode() for name in names] == ids[:2]
 
 
