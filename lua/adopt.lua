@@ -2,7 +2,7 @@
 -- KEYS     tag
 -- ARGV     worker, lease_ms, known...
 --          known = ids that the worker holds already; what its inbox has is given all the same
--- RETURNS  {now, {job_id, token, record}...}
+-- RETURNS  {now, jobs}, as claim does
 -- MOVES    PENDING (handed over) -> PROCESSING: inbox -> processing list; a job already PROCESSING by this worker keeps its attempt; PENDING -> CANCELLED when its ttl has passed
 -- AGAIN    returns the same jobs
 -- COST     O(length of the worker's own lists)
@@ -13,4 +13,4 @@ local jobs = {}
 hold.unpark(worker)
 hold.adopt(worker, start.deadline_after(lease_ms), start.list_from(3), jobs)
 batch.flush()
-return { NOW, jobs }
+return { NOW, cmsgpack.pack(jobs) }

@@ -2,7 +2,7 @@
 -- KEYS     tag
 -- ARGV     worker, lease_ms, want, types...
 --          no types = any type
--- RETURNS  {now, {job_id, token, record}...}; the record is as it was before this attempt
+-- RETURNS  {now, jobs}, packed (msgpack): {job_id, token, record}..., the record as it was before this attempt
 -- MOVES    PENDING -> PROCESSING: lane -> processing list and leases; PENDING -> CANCELLED when its ttl has passed
 -- AGAIN    claims more: never re-sent by the client; adopt finds what a lost reply named
 -- COST     O(want * log n)
@@ -12,4 +12,4 @@ local worker, lease_ms, want = unpack(ARGV, 1, 3)
 local jobs = {}
 start.claim(worker, start.deadline_after(lease_ms), tonumber(want), 1, start.list_from(4), jobs)
 finish.flush()
-return { NOW, jobs }
+return { NOW, cmsgpack.pack(jobs) }

@@ -5,7 +5,7 @@
 -- each     job_id, token, ending, payload, traceback, retry_delay_ms, max_retries
 --          ending 'completed' with the result (msgpack) as payload, 'failed' with the error, or 'postponed' with the reason: tried again after the delay, as if it had not been started
 --          the last three only matter for 'failed', and retry_delay_ms for 'postponed'
--- RETURNS  {now, {word for each outcome, as complete and fail return}, {job_id, token, record}...}
+-- RETURNS  {now, words, jobs}, both packed (msgpack): a word for each outcome, as complete and fail return; jobs as of claim
 -- MOVES    as complete, fail and claim do
 -- AGAIN    the outcomes are "already"; it claims more, so the client sends it again with want = 0 only
 -- COST     O((outcomes + want) * log n)
@@ -47,4 +47,4 @@ if want > 0 then
   start.claim(worker, start.deadline_after(lease_ms), want, slots, start.list_from(6, 5 + types_count), jobs)
   finish.flush()
 end
-return { NOW, words, jobs }
+return { NOW, cmsgpack.pack(words), cmsgpack.pack(jobs) }

@@ -6,6 +6,8 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import msgpack
+
 R = TypeVar("R")
 
 Arg = str | bytes | int | float  # what redis-py sends as an argument
@@ -37,6 +39,11 @@ class Command(Generic[R]):
 
 # Yields calls and commands one after the other, is sent the reply to each, and returns R.
 Steps = Generator["Call[Any] | Command[Any]", Any, R]
+
+
+def unpacked(reply: bytes) -> Any:
+    """What a script has packed, as the server would have sent it: a reply of many texts costs the server less so."""
+    return msgpack.unpackb(reply, raw=True) if reply else []
 
 
 def optional(value: Arg | None) -> Arg:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..record import Claimed, claimed_from_reply
-from .base import Arg, Call, R
+from .base import Arg, Call, R, unpacked
 from .finish import Ending, ending_of
 
 
@@ -53,7 +53,8 @@ class Outcome:
 
 def claim(tag: str, *, worker: str, lease_ms: int, want: int, types: Sequence[str]) -> Call[list[Claimed]]:
     def parse(reply: Any) -> list[Claimed]:
-        return claimed_from_reply(reply[1], worker, reply[0])
+        now, jobs = reply
+        return claimed_from_reply(unpacked(jobs), worker, now)
 
     return Call("claim", tag, [worker, lease_ms, want, *types], parse, resend=False)
 
@@ -71,8 +72,8 @@ def park(
     known: Sequence[str],
 ) -> Call[Parked]:
     def parse(reply: Any) -> Parked:
-        wait_ms = reply[1]
-        return Parked(claimed_from_reply(reply[2], worker, reply[0]), None if wait_ms < 0 else wait_ms)
+        now, wait_ms, jobs = reply
+        return Parked(claimed_from_reply(unpacked(jobs), worker, now), None if wait_ms < 0 else wait_ms)
 
     args: list[Arg] = [worker, lease_ms, park_ms, want, slots, tend_limit, len(types), *types, *known]
     return Call("park", tag, args, parse, resend=False)
@@ -85,7 +86,8 @@ def handed(tag: str, *, worker: str, read: Callable[[Any], R]) -> Call[R]:
 
 def adopt(tag: str, *, worker: str, lease_ms: int, known: Sequence[str]) -> Call[list[Claimed]]:
     def parse(reply: Any) -> list[Claimed]:
-        return claimed_from_reply(reply[1], worker, reply[0])
+        now, jobs = reply
+        return claimed_from_reply(unpacked(jobs), worker, now)
 
     return Call("adopt", tag, [worker, lease_ms, *known], parse)
 
@@ -101,7 +103,8 @@ def turn(
     outcomes: Sequence[Outcome],
 ) -> Call[Turned]:
     def parse(reply: Any) -> Turned:
-        return Turned([ending_of(w) for w in reply[1]], claimed_from_reply(reply[2], worker, reply[0]))
+        now, words, jobs = reply
+        return Turned([ending_of(w) for w in unpacked(words)], claimed_from_reply(unpacked(jobs), worker, now))
 
     args: list[Arg] = [worker, lease_ms, want, slots, len(types), *types]
     args.extend(arg for outcome in outcomes for arg in outcome.args())

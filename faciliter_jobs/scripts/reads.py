@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import InvalidArgumentError
 from ..job import JobStatus
 from ..record import Fields, fields_of
-from .base import Call, R, optional
+from .base import Call, R, optional, unpacked
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ def list_jobs(
                 f"company_id: jobs of more than {reply:,} types wait, too many to list a company's "
                 "PENDING jobs: name another status, or a user"
             )
-        return [(entry[0].decode("utf-8", "replace"), fields_of(entry[1])) for entry in reply]
+        return [(entry[0].decode("utf-8", "replace"), fields_of(entry[1])) for entry in unpacked(reply)]
 
     args = [optional(company), optional(user), optional(before_seq), limit, *statuses]
     return Call("read/list", tag, args, parse)

@@ -9,9 +9,8 @@ local FIELDS = {
   'returned',
 }
 
--- Numbers that every record has, and that some have.
-local NEEDED, OPTIONAL = { 'at', 'ttl' },
-  { 'attempt', 'retries', 'max_retries', 'updated_at', 'due_at', 'losses', 'returned' }
+-- Numbers that some records have.
+local OPTIONAL = { 'attempt', 'retries', 'max_retries', 'updated_at', 'due_at', 'losses', 'returned' }
 
 -- A whole number that is no later than the year 9999 when it is a time.
 local function is_count(value)
@@ -34,12 +33,13 @@ local function bad_field(job)
   if not is_seq(job.seq) then return 'seq' end
   if not job.type then return 'type' end
   if job.priority and job.priority ~= '0' then return 'priority' end -- no other level is served
-  for i = 1, #NEEDED do
-    if not is_count(job[NEEDED[i]]) then return NEEDED[i] end
-  end
-  for i = 1, #OPTIONAL do
-    local value = job[OPTIONAL[i]]
-    if value and not is_count(value) then return OPTIONAL[i] end
+  if not is_count(job.at) then return 'at' end
+  if not is_count(job.ttl) then return 'ttl' end
+  if job.attempt or job.retries or job.max_retries or job.updated_at or job.due_at or job.losses or job.returned then
+    for i = 1, #OPTIONAL do
+      local value = job[OPTIONAL[i]]
+      if value and not is_count(value) then return OPTIONAL[i] end
+    end
   end
   if job.status == 'processing' and not (job.worker and job.attempt) then
     return job.worker and 'attempt' or 'worker'

@@ -2,7 +2,7 @@
 -- KEYS     tag
 -- ARGV     company, user, before_seq, limit, statuses...
 --          '' = any company, any user, from the newest on
--- RETURNS  {job_id, record}..., or a number when more types than that wait and would have to be looked at
+-- RETURNS  {job_id, record}..., packed (msgpack), or a number when more types than that wait and would have to be looked at
 -- MOVES    nothing
 -- COST     O((statuses + types) * (log n + limit)); types: those that wait, for a company's PENDING jobs only
 -- include: keys, index, lanes
@@ -51,4 +51,4 @@ for i = 1, math.min(limit, #found) do
   flat[#flat + 1], flat[#flat + 2] = 'seq', string.format('%.0f', found[i].seq)
   jobs[i] = { found[i].id, flat }
 end
-return jobs
+return cmsgpack.pack(jobs)
