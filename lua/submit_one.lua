@@ -23,7 +23,8 @@ local seq = tostring(number)
 -- A job with no more than a type and an input is written here, any other as submit does it.
 local job, due_at
 if company == '' and user == '' and more == '' then
-  local fields = { 'status', 'pending', 'type', job_type, 'seq', seq, 'at', STAMP, 'ttl', ttl_ms }
+  -- With room for a payload's pieces: a table that grows is copied each time.
+  local fields = { 'status', 'pending', 'type', job_type, 'seq', seq, 'at', STAMP, 'ttl', ttl_ms, nil, nil, nil, nil }
   payload.add(fields, 'in', input)
   redis.call('HSET', key, unpack(fields))
   redis.call('ZADD', keys.index(), score.of_new(seq), id)

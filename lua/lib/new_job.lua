@@ -25,7 +25,8 @@ end
 local function create(first, seq)
   local id, job_type, company, user, input, ttl_ms, more = unpack(ARGV, first, first + 6)
   local job = { id = id, key = keys.job(id), type = job_type, seq = seq }
-  local fields = { 'status', 'pending', 'type', job_type, 'seq', seq, 'at', STAMP, 'ttl', ttl_ms }
+  -- With room for what most have: a table that grows is copied each time.
+  local fields = { 'status', 'pending', 'type', job_type, 'seq', seq, 'at', STAMP, 'ttl', ttl_ms, nil, nil, nil, nil, nil, nil, nil, nil }
   if company ~= '' then
     job.co = company
     put(fields, 'co', company)

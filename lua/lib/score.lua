@@ -6,12 +6,12 @@ local WIDTH = 1e13
 
 -- What runs stands before what waits and what has ended, and nothing behind a long history: most changes are
 -- made near the head, where a sorted set of any length is quick (decision 22).
-local BAND = { processing = '5', pending = '4', completed = '3', failed = '2', cancelled = '1' }
-local NEW = '-' .. BAND.pending
+local PENDING = '4'
+local BAND = { processing = '5', pending = PENDING, completed = '3', failed = '2', cancelled = '1' }
 
 local function padded(seq) return string.sub('0000000000000', #seq + 1) .. seq end
 
-local function of_new(seq) return NEW .. padded(seq) end
+local function of_new(seq) return '-' .. PENDING .. padded(seq) end
 
 local function score_of(job, status) return '-' .. BAND[status] .. padded(job.seq) end
 
