@@ -10,6 +10,7 @@ from . import lifecycle  # isort: skip
 from . import listing  # isort: skip
 from . import memory  # isort: skip
 from . import backlog  # isort: skip
+from . import history  # isort: skip
 from . import tenants  # isort: skip
 from . import imports  # isort: skip
 from .registry import SCENARIOS, Scenario
@@ -21,6 +22,7 @@ __all__ = [
     "bulk",
     "contention",
     "drain",
+    "history",
     "idle",
     "imports",
     "latency",

@@ -1,0 +1,24 @@
+"""Whether a job costs the server more when many others have ended: script time at growing histories."""
+
+from __future__ import annotations
+
+from ..bench import Bench, fill
+from ..figures import Curve, Result
+from .growth import Sample, measure
+from .lifecycle import drain_here
+from .registry import scenario
+
+_COMPANIES = 100
+
+
+@scenario("history", "script time a job with 1 k and 20 k (full: 1 k, 100 k, 300 k) jobs that have ended")
+def history(bench: Bench) -> Result:
+    depths = bench.size((1_000, 20_000), (1_000, 100_000, 300_000))
+    samples = {}
+    for i, depth in enumerate(depths, 1):
+        queue = bench.queue_aside(i)
+        fill(queue, depth, companies=_COMPANIES, users=10)
+        drain_here(queue, depth)
+        samples[depth] = Sample(queue, _COMPANIES)
+    curve = Curve("Script time by history", "jobs that have ended", "us")
+    return measure(bench, "history", curve, samples, "ended")
