@@ -37,27 +37,43 @@ local function last_turn(ring)
   return tonumber(redis.call('ZRANGE', ring, -1, -1, 'WITHSCORES')[2] or 0)
 end
 
-local function join_ring(job)
-  local ring = keys.ring(job.priority or '0', job.type)
-  local turn = last_turn(ring)
-  redis.call('ZADD', ring, 'NX', turn + 1, job.co or '')
-  if turn <= 0 then redis.call('SADD', keys.types(), job.type) end
+-- Companies that wait now and did not before: behind those that do.
+local function join(ring, job_type, companies)
+  local turn, turns = last_turn(ring), {}
+  for i, company in ipairs(companies) do
+    local n = #turns
+    turns[n + 1], turns[n + 2] = turn + i, company
+    if n + 2 == LANE_CHUNK or i == #companies then
+      redis.call('ZADD', ring, 'NX', unpack(turns))
+      turns = {}
+    end
+  end
+  if turn <= 0 then redis.call('SADD', keys.types(), job_type) end
 end
 
+local function join_ring(job) join(keys.ring(job.priority or '0', job.type), job.type, { job.co or '' }) end
+
 local function flush()
+  local joining = {} -- ring -> {job_type, companies}
   for key, entries in pairs(waiting) do
     local added = 0
     for first = 1, #entries, LANE_CHUNK do
       local last = math.min(first + LANE_CHUNK - 1, #entries)
       added = added + redis.call('ZADD', key, unpack(entries, first, last))
     end
-    if redis.call('ZCARD', key) == added then join_ring(entries.job) end
+    if redis.call('ZCARD', key) == added then
+      local job = entries.job
+      local ring = keys.ring(job.priority or '0', job.type)
+      joining[ring] = joining[ring] or { job.type, {} }
+      table.insert(joining[ring][2], job.co or '')
+    end
     waiting[key] = nil
   end
+  for ring, found in pairs(joining) do join(ring, found[1], found[2]) end
 end
 
-local function leave_ring(ring, job_type, company)
-  redis.call('ZREM', ring, company)
+local function leave_ring(ring, job_type, companies)
+  redis.call('ZREM', ring, unpack(companies))
   if redis.call('EXISTS', ring) == 0 then redis.call('SREM', keys.types(), job_type) end
 end
 
@@ -77,7 +93,7 @@ end
 local function remove(job)
   local key = key_of(job)
   if redis.call('ZREM', key, job.id) == 1 and redis.call('EXISTS', key) == 0 then
-    leave_ring(keys.ring(job.priority or '0', job.type), job.type, job.co or '')
+    leave_ring(keys.ring(job.priority or '0', job.type), job.type, { job.co or '' })
   end
 end
 

@@ -16,19 +16,20 @@ local function pop(lane, count)
 end
 
 -- Sends the companies that were served to the end of the ring, in their order (no `turn`: they stay), and
--- those whose lane is empty now off it. Mostly none is, which one command tells for all.
+-- those whose lane is empty now off it. Mostly none is, or all are, which one command tells.
 local function send_on(ring, job_type, companies, served, turn)
-  local all_wait = redis.call('EXISTS', unpack(served)) == #served
-  local turns = {}
+  local waiting = redis.call('EXISTS', unpack(served))
+  local turns, gone = {}, {}
   for i, company in ipairs(companies) do
-    if not all_wait and redis.call('EXISTS', served[i]) == 0 then
-      lanes.leave_ring(ring, job_type, company)
+    if waiting < #served and (waiting == 0 or redis.call('EXISTS', served[i]) == 0) then
+      gone[#gone + 1] = company
     elseif turn then
       local n = #turns
       turns[n + 1], turns[n + 2] = string.format('%.0f', turn + i), company
     end
   end
   if turns[1] then redis.call('ZADD', ring, unpack(turns)) end
+  if gone[1] then lanes.leave_ring(ring, job_type, gone) end
 end
 
 -- One from each lane in turn, so that a batch runs in the order in which its companies are due.

@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from faciliter_jobs import scripts
 from faciliter_jobs.scripts import Outcome
 from tests.support.contract import IN_LANE, LEASE_MS, MISSING, PICKED_UP, PLACE_OF, PROCESSING, STATES, TTL_MS
 
@@ -148,6 +149,31 @@ def test_a_company_that_comes_back_stands_at_the_end_of_the_ring(stage):
     assert _companies(stage, stage.claim(2)) == ["A", "B"]
     stage.submit(company="C")
     assert set(_companies(stage, stage.claim(3))) == {"A", "B", "C"}
+
+
+@pytest.mark.parametrize("single", [["B"], ["A", "B"], ["A", "B", "C"]], ids=len)
+def test_lanes_that_a_claim_empties_are_off_the_ring_and_the_others_stay(stage, single):
+    """One, several or all of them at once; `stage` checks the invariant after each call."""
+    for company in "ABC":
+        stage.submit_many(1 if company in single else 2, company=company)
+    assert _companies(stage, stage.claim(3)) == ["A", "B", "C"]
+    rest = [company for company in "ABC" if company not in single]
+    assert [name.decode() for name in stage.client.zrange(stage.tag + "ring:0:t", 0, 9)] == rest
+    assert stage.client.exists(stage.tag + "types") == bool(rest)
+    assert _companies(stage, stage.claim(3)) == rest
+
+
+def test_more_companies_at_once_than_one_command_names(stage):
+    """lib/lanes: 2,000 arguments in one command; lib/take: 1,000 lanes in one round."""
+    stage.check = False
+    jobs = [stage.new_job(company=f"c{i}") for i in range(2500)]
+    assert stage.run(scripts.submit(stage.tag, jobs=jobs)) == len(jobs)
+    assert stage.client.zcard(stage.tag + "ring:0:t") == len(jobs)
+    turns = [score for _, score in stage.client.zrange(stage.tag + "ring:0:t", 0, -1, withscores=True)]
+    assert turns == sorted(set(turns))
+    claimed = stage.claim(2500)
+    assert sorted(c.job_id for c in claimed) == sorted(job.job_id for job in jobs)
+    assert stage.client.exists(stage.tag + "ring:0:t", stage.tag + "types") == 0
 
 
 # --- jobs that run alone --------------------------------------------------------------------------
