@@ -42,7 +42,7 @@ Steps = Generator["Call[Any] | Command[Any]", Any, R]
 
 
 def unpacked(reply: bytes) -> Any:
-    """What a script has packed, as the server would have sent it: a reply of many texts costs the server less so."""
+    """A packed part of a reply, as it would have come unpacked, which costs the server more (decision 23)."""
     return msgpack.unpackb(reply, raw=True) if reply else []
 
 

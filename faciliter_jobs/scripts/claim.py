@@ -104,7 +104,8 @@ def turn(
 ) -> Call[Turned]:
     def parse(reply: Any) -> Turned:
         now, words, jobs = reply
-        return Turned([ending_of(w) for w in unpacked(words)], claimed_from_reply(unpacked(jobs), worker, now))
+        endings = [ending_of(word) for word in unpacked(words)]
+        return Turned(endings, claimed_from_reply(unpacked(jobs), worker, now))
 
     args: list[Arg] = [worker, lease_ms, want, slots, len(types), *types]
     args.extend(arg for outcome in outcomes for arg in outcome.args())

@@ -16,6 +16,7 @@ import redis
 from faciliter_jobs import JobConfig, JobWorker, RedisJobQueue, acl, embedded, keys, scripts
 from faciliter_jobs.aio import AsyncJobQueue
 from faciliter_jobs.errors import AccessDeniedError, InvalidArgumentError
+from faciliter_jobs.operations import SCHEMA_VERSION
 from faciliter_jobs.scripts import Outcome
 from faciliter_jobs.scripts.compose import lua_folder, script_names
 from tests.support.contract import STATES, Stage
@@ -107,7 +108,7 @@ def produce(site):
     user, admin = site.user, site.admin
     queue = user.queue
     queue.connect()
-    assert site.client.hget(keys.meta(site.tag), "schema") == b"3"
+    assert site.client.hget(keys.meta(site.tag), "schema") == b"%d" % SCHEMA_VERSION
     assert queue.health_check()
     alone = queue.submit_job("t")
     full = queue.submit_job("t", {"x": "y" * 100}, "c", "ann", "s", {"m": 1}, 60, delay=100, max_retries=1)
@@ -153,7 +154,7 @@ def _wait(site, config):
 def work(site):
     user, admin = site.user, site.admin
     user.queue.connect()
-    assert site.client.hget(keys.meta(site.tag), "schema") == b"3"
+    assert site.client.hget(keys.meta(site.tag), "schema") == b"%d" % SCHEMA_VERSION
     assert user.queue.health_check()
     one, two, three = admin.submit_many(3)
     admin.run(scripts.watch(site.tag, keep_ms=60_000, company="", job_ids=[two]))
@@ -256,6 +257,7 @@ def read(site):
     assert queue.for_company("acme").get_job(ids["failed"]).error == "broken"
     assert len(queue.list_jobs()) == 7
     assert len(queue.list_jobs(company_id="acme", user_id="ann")) == 7
+    assert len(queue.list_jobs(company_id="acme")) == 7
     assert queue.stats().workers[0].name == "w1"
     assert queue.doctor() == []
 
