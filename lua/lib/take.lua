@@ -7,14 +7,6 @@ local LEVELS = { '0' }
 
 local MOST_LANES = 1000 -- in one round: they are named in one command
 
--- Pops up to `count` ids of one lane.
-local function pop(lane, count)
-  local popped = redis.call('ZPOPMIN', lane, count)
-  local ids = {}
-  for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
-  return ids
-end
-
 -- Sends the companies that were served to the end of the ring, in their order (no `turn`: they stay), and
 -- those whose lane is empty now off it. Mostly none is, or all are, which one command tells.
 local function send_on(ring, job_type, companies, served, turn)
@@ -25,21 +17,20 @@ local function send_on(ring, job_type, companies, served, turn)
       gone[#gone + 1] = company
     elseif turn then
       local n = #turns
-      turns[n + 1], turns[n + 2] = string.format('%.0f', turn + i), company
+      turns[n + 1], turns[n + 2] = turn + i, company
     end
   end
   if turns[1] then redis.call('ZADD', ring, unpack(turns)) end
   if gone[1] then lanes.leave_ring(ring, job_type, gone) end
 end
 
--- One from each lane in turn, so that a batch runs in the order in which its companies are due.
+-- One from each lane in turn, so that a batch runs in the order in which its companies are due. `popped`: what
+-- ZPOPMIN gave of each lane, {id, score, ...}.
 local function interleave(popped, into)
-  local depth = 0
-  for _, ids in ipairs(popped) do depth = math.max(depth, #ids) end
-  for i = 1, depth do
-    for _, ids in ipairs(popped) do
-      if ids[i] then into[#into + 1] = ids[i] end
-    end
+  local longest = 0
+  for _, found in ipairs(popped) do longest = math.max(longest, #found) end
+  for at = 1, longest, 2 do
+    for _, found in ipairs(popped) do into[#into + 1] = found[at] end
   end
 end
 
@@ -55,7 +46,7 @@ local function take_level(level, job_type, want, into)
     local share, served, popped = math.floor(room / #companies), {}, {}
     for i, company in ipairs(companies) do
       served[i] = all_begin_with .. company
-      popped[i] = pop(served[i], share)
+      popped[i] = redis.call('ZPOPMIN', served[i], share)
     end
     send_on(ring, job_type, companies, served, turn)
     interleave(popped, into)
