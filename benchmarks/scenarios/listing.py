@@ -13,7 +13,7 @@ from ..figures import Figure, Result, median, percentile
 from ..workers import Workers
 from .registry import scenario
 
-_COMPANY, _USER = "company-00007", "user-00003"
+_COMPANY, _USER = "company-00007", "user-00073"  # of its ten
 _FILTERS: dict[str, dict[str, Any]] = {
     "no filter": {},
     "status": {"status": JobStatus.COMPLETED},
