@@ -12,7 +12,7 @@ from ..transport import pause_before
 
 log = logging.getLogger("faciliter_jobs.worker")
 
-_LONGEST_PAUSE = 5.0  # seconds between two tries to reach the server
+LONGEST_PAUSE = 5.0  # seconds between two tries to reach the server
 _FAREWELL_TRIES = 5
 
 
@@ -32,7 +32,7 @@ class Faults:
 
     def pause(self) -> float:
         """Seconds to wait before the next try."""
-        return pause_before(self.count, _LONGEST_PAUSE)
+        return pause_before(self.count, LONGEST_PAUSE)
 
     def are_over(self) -> None:
         """A call has succeeded."""

@@ -19,7 +19,7 @@ from ..record import Claimed
 from ..scripts import Outcome, Parked
 from ..transport import pause_before
 from .alarms import Alarms
-from .calls import Faults, note_endings, say_farewell
+from .calls import LONGEST_PAUSE, Faults, note_endings, say_farewell
 from .claimer import Claimer
 from .executor import Executor
 from .heartbeat import Heartbeat
@@ -28,8 +28,6 @@ from .roster import Roster
 from .run import Pool, Run, Why
 
 log = logging.getLogger("faciliter_jobs.worker")
-
-_LONGEST_PAUSE = 5.0  # seconds between two tries to reach the server
 
 
 class Bell:
@@ -270,7 +268,7 @@ class Crew:
             except JobQueueError as error:
                 faults += 1
                 log.debug("reporter: %s", error)  # the loop meets the same fault, and says so
-                time.sleep(pause_before(faults, _LONGEST_PAUSE))
+                time.sleep(pause_before(faults, LONGEST_PAUSE))
                 self._to_report.set()
 
     def _report(self) -> None:

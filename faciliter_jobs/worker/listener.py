@@ -14,10 +14,10 @@ from redis import exceptions as redis_errors
 from .. import keys
 from ..queue import RedisJobQueue
 from ..transport import pause_before
+from .calls import LONGEST_PAUSE
 
 log = logging.getLogger("faciliter_jobs.worker")
 
-_LONGEST_PAUSE = 5.0
 _ANSWER_WITHIN = 5.0  # seconds that the subscription may take
 
 
@@ -68,7 +68,7 @@ class Listener:
                 faults += 1
                 if faults == 1 and not self._stop.is_set():
                     log.info("listener: the heartbeat must tell of cancelled jobs now: %s", error)
-                self._stop.wait(pause_before(faults, _LONGEST_PAUSE))
+                self._stop.wait(pause_before(faults, LONGEST_PAUSE))
             finally:
                 connection.disconnect()
 
