@@ -2,7 +2,7 @@
 -- KEYS     tag
 -- ARGV     worker, lease_ms, park_ms, want, slots, tend_limit, types_count, types..., known...
 --          slots = how many jobs the worker runs at once; types_count 0 = any type; known = ids that the worker holds already
--- RETURNS  {now, wait_ms, jobs}: jobs as of claim, '' when it waits; wait_ms until the next scheduled job is due, -1 when there is none; 0 = call again without waiting
+-- RETURNS  {now, wait_ms, jobs}: jobs as of claim; wait_ms until the next scheduled job is due, -1 when there is none; 0 = call again without waiting
 -- MOVES    PENDING -> PROCESSING as claim and adopt do; else the worker into parked; and what promote, recover and cleanup move
 -- AGAIN    returns what the lost reply named, from the worker's own lists
 -- COST     O((want + tend_limit) * log n + types)
@@ -32,4 +32,4 @@ for _, job_type in ipairs(types) do
   -- It goes by itself when the last of its workers is gone.
   if redis.call('PTTL', key) < park_ms then redis.call('PEXPIRE', key, park_ms) end
 end
-return { NOW, promote.wait_ms(), '' }
+return { NOW, promote.wait_ms(), cmsgpack.pack(jobs) }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..bench import Bench, fill
+from ..bench import Bench
 from ..figures import Curve, Result
-from .growth import Sample, measure
+from .growth import filled, measure
 from .registry import scenario
 
 _COMPANIES = 100
@@ -13,10 +13,6 @@ _COMPANIES = 100
 @scenario("backlog", "script time a job with 1 k and 20 k (full: 1 k, 100 k, 1 M) jobs waiting")
 def backlog(bench: Bench) -> Result:
     depths = bench.size((1_000, 20_000), (1_000, 100_000, 1_000_000))
-    samples = {}
-    for i, depth in enumerate(depths, 1):
-        queue = bench.queue_aside(i)
-        fill(queue, depth, companies=_COMPANIES, users=10)
-        samples[depth] = Sample(queue, _COMPANIES)
+    samples = {depth: filled(bench, i, depth, _COMPANIES) for i, depth in enumerate(depths, 1)}
     curve = Curve("Script time by backlog", "jobs waiting", "us")
     return measure(bench, "backlog", curve, samples, "waiting")

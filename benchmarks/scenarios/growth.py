@@ -10,7 +10,7 @@ from typing import Any
 
 from faciliter_jobs import RedisJobQueue
 
-from ..bench import Bench, specs
+from ..bench import Bench, fill, specs
 from ..figures import Curve, Figure, Result, median, noise_of
 from ..stats import Commands
 from .lifecycle import drain_here
@@ -33,6 +33,13 @@ class Sample:
     def submit(self) -> None:
         (spec,) = specs(1, start=next(self.numbers), companies=self.companies, users=self.users)
         self.queue.submit_job(spec.job_type, spec.input_data, spec.company_id, spec.user_id)
+
+
+def filled(bench: Bench, number: int, jobs: int, companies: int) -> Sample:
+    """A queue aside (its `number`) with so many jobs waiting."""
+    made = Sample(bench.queue_aside(number), companies)
+    fill(made.queue, jobs, companies=companies, users=made.users)
+    return made
 
 
 def _round(bench: Bench, sample: Sample) -> dict[str, float]:

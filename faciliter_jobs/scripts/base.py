@@ -43,7 +43,7 @@ Steps = Generator["Call[Any] | Command[Any]", Any, R]
 
 def unpacked(reply: bytes) -> Any:
     """A packed part of a reply, as it would have come unpacked, which costs the server more (decision 23)."""
-    return msgpack.unpackb(reply, raw=True) if reply else []
+    return msgpack.unpackb(reply, raw=True)
 
 
 def optional(value: Arg | None) -> Arg:

@@ -51,12 +51,18 @@ class Outcome:
         )
 
 
-def claim(tag: str, *, worker: str, lease_ms: int, want: int, types: Sequence[str]) -> Call[list[Claimed]]:
+def _jobs_for(worker: str) -> Callable[[Any], list[Claimed]]:
+    """What reads the jobs of a reply, {now, jobs}."""
+
     def parse(reply: Any) -> list[Claimed]:
         now, jobs = reply
         return claimed_from_reply(unpacked(jobs), worker, now)
 
-    return Call("claim", tag, [worker, lease_ms, want, *types], parse, resend=False)
+    return parse
+
+
+def claim(tag: str, *, worker: str, lease_ms: int, want: int, types: Sequence[str]) -> Call[list[Claimed]]:
+    return Call("claim", tag, [worker, lease_ms, want, *types], _jobs_for(worker), resend=False)
 
 
 def park(
@@ -85,11 +91,7 @@ def handed(tag: str, *, worker: str, read: Callable[[Any], R]) -> Call[R]:
 
 
 def adopt(tag: str, *, worker: str, lease_ms: int, known: Sequence[str]) -> Call[list[Claimed]]:
-    def parse(reply: Any) -> list[Claimed]:
-        now, jobs = reply
-        return claimed_from_reply(unpacked(jobs), worker, now)
-
-    return Call("adopt", tag, [worker, lease_ms, *known], parse)
+    return Call("adopt", tag, [worker, lease_ms, *known], _jobs_for(worker))
 
 
 def turn(

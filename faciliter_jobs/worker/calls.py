@@ -12,8 +12,13 @@ from ..transport import pause_before
 
 log = logging.getLogger("faciliter_jobs.worker")
 
-LONGEST_PAUSE = 5.0  # seconds between two tries to reach the server
+_LONGEST_PAUSE = 5.0  # seconds between two tries to reach the server
 _FAREWELL_TRIES = 5
+
+
+def pause_after(faults: int) -> float:
+    """Seconds to wait before a worker tries again what has failed so many times in a row."""
+    return pause_before(faults, _LONGEST_PAUSE)
 
 
 class Faults:
@@ -32,7 +37,7 @@ class Faults:
 
     def pause(self) -> float:
         """Seconds to wait before the next try."""
-        return pause_before(self.count, LONGEST_PAUSE)
+        return pause_after(self.count)
 
     def are_over(self) -> None:
         """A call has succeeded."""

@@ -17,9 +17,8 @@ from queue import Empty, SimpleQueue
 from ..errors import JobQueueError
 from ..record import Claimed
 from ..scripts import Outcome, Parked
-from ..transport import pause_before
 from .alarms import Alarms
-from .calls import LONGEST_PAUSE, Faults, note_endings, say_farewell
+from .calls import Faults, note_endings, pause_after, say_farewell
 from .claimer import Claimer
 from .executor import Executor
 from .heartbeat import Heartbeat
@@ -268,7 +267,7 @@ class Crew:
             except JobQueueError as error:
                 faults += 1
                 log.debug("reporter: %s", error)  # the loop meets the same fault, and says so
-                time.sleep(pause_before(faults, LONGEST_PAUSE))
+                time.sleep(pause_after(faults))
                 self._to_report.set()
 
     def _report(self) -> None:

@@ -13,8 +13,7 @@ from redis import exceptions as redis_errors
 
 from .. import keys
 from ..queue import RedisJobQueue
-from ..transport import pause_before
-from .calls import LONGEST_PAUSE
+from .calls import pause_after
 
 log = logging.getLogger("faciliter_jobs.worker")
 
@@ -68,7 +67,7 @@ class Listener:
                 faults += 1
                 if faults == 1 and not self._stop.is_set():
                     log.info("listener: the heartbeat must tell of cancelled jobs now: %s", error)
-                self._stop.wait(pause_before(faults, LONGEST_PAUSE))
+                self._stop.wait(pause_after(faults))
             finally:
                 connection.disconnect()
 

@@ -67,7 +67,7 @@ local function check_line(job, at, report)
   if stands_at(lanes.key_of(job), job.id) ~= tonumber(job.seq) then
     report('place', 'stands in its lane under another number than its own', 'line_up', job)
   end
-  local ring, company = keys.ring(job.priority or '0', job.type), job.co or ''
+  local ring, company = lanes.ring_of(job), job.co or ''
   if in_zset(ring, company) == 0 then
     report('ring', 'its lane is missing from the ring', 'join_ring', job)
   end

@@ -53,8 +53,8 @@ end
 -- {id, its submission number, ...} newest first, from `from` to less than `before`.
 local function newest(key, status, before, from, limit)
   local base = score.base_of(status)
-  local first, last = '(-' .. string.format('%.0f', base + before), string.format('%.0f', -(base + from))
-  local found = redis.call('ZRANGEBYSCORE', key, first, last, 'WITHSCORES', 'LIMIT', 0, limit)
+  local first = '(-' .. string.format('%.0f', base + before)
+  local found = redis.call('ZRANGEBYSCORE', key, first, -(base + from), 'WITHSCORES', 'LIMIT', 0, limit)
   for i = 2, #found, 2 do found[i] = -found[i] - base end
   return found
 end

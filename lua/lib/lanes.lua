@@ -8,6 +8,8 @@ local waiting = {} -- lane key -> {job = one of its jobs, score, id, ...}
 
 local function key_of(job) return keys.lane(job.priority or '0', job.type, job.co or '') end
 
+local function ring_of(job) return keys.ring(job.priority or '0', job.type) end
+
 local previous, previous_key = {}, nil -- the job that was pushed last, and its lane
 
 -- Queues the job for its lane; flush() puts it there. Its submission number is its place, so
@@ -29,32 +31,32 @@ end
 
 -- {id, its submission number, ...} newest first, from `from` to less than `before`.
 local function newest(lane, before, from, limit)
-  local above, low = '(' .. string.format('%.0f', before), string.format('%.0f', from)
-  return redis.call('ZREVRANGEBYSCORE', lane, above, low, 'WITHSCORES', 'LIMIT', 0, limit)
+  local above = '(' .. string.format('%.0f', before)
+  return redis.call('ZREVRANGEBYSCORE', lane, above, from, 'WITHSCORES', 'LIMIT', 0, limit)
 end
 
 local function last_turn(ring)
   return tonumber(redis.call('ZRANGE', ring, -1, -1, 'WITHSCORES')[2] or 0)
 end
 
--- Companies that wait now and did not before: behind those that do.
-local function join(ring, job_type, companies)
+-- The companies of these jobs, of one ring, wait now and did not before: behind those that do.
+local function join(ring, jobs)
   local turn, turns = last_turn(ring), {}
-  for i, company in ipairs(companies) do
+  for i, job in ipairs(jobs) do
     local n = #turns
-    turns[n + 1], turns[n + 2] = turn + i, company
-    if n + 2 == LANE_CHUNK or i == #companies then
+    turns[n + 1], turns[n + 2] = turn + i, job.co or ''
+    if n + 2 == LANE_CHUNK or i == #jobs then
       redis.call('ZADD', ring, 'NX', unpack(turns))
       turns = {}
     end
   end
-  if turn <= 0 then redis.call('SADD', keys.types(), job_type) end
+  if turn <= 0 then redis.call('SADD', keys.types(), jobs[1].type) end
 end
 
-local function join_ring(job) join(keys.ring(job.priority or '0', job.type), job.type, { job.co or '' }) end
+local function join_ring(job) join(ring_of(job), { job }) end
 
 local function flush()
-  local joining = {} -- ring -> {job_type, companies}
+  local joining = {} -- ring -> a job of each company
   for key, entries in pairs(waiting) do
     local added = 0
     for first = 1, #entries, LANE_CHUNK do
@@ -62,14 +64,13 @@ local function flush()
       added = added + redis.call('ZADD', key, unpack(entries, first, last))
     end
     if redis.call('ZCARD', key) == added then
-      local job = entries.job
-      local ring = keys.ring(job.priority or '0', job.type)
-      joining[ring] = joining[ring] or { job.type, {} }
-      table.insert(joining[ring][2], job.co or '')
+      local ring = ring_of(entries.job)
+      joining[ring] = joining[ring] or {}
+      table.insert(joining[ring], entries.job)
     end
     waiting[key] = nil
   end
-  for ring, found in pairs(joining) do join(ring, found[1], found[2]) end
+  for ring, jobs in pairs(joining) do join(ring, jobs) end
 end
 
 local function leave_ring(ring, job_type, companies)
@@ -82,7 +83,7 @@ local function has_ring(job_type) return redis.call('EXISTS', keys.ring('0', job
 
 -- The job's company is served next: its turn came to nothing.
 local function to_front(job)
-  local ring = keys.ring(job.priority or '0', job.type)
+  local ring = ring_of(job)
   local first = redis.call('ZRANGE', ring, 0, 0, 'WITHSCORES')
   if first[1] and first[1] ~= (job.co or '') then
     redis.call('ZADD', ring, first[2] - 1, job.co or '')
@@ -93,12 +94,13 @@ end
 local function remove(job)
   local key = key_of(job)
   if redis.call('ZREM', key, job.id) == 1 and redis.call('EXISTS', key) == 0 then
-    leave_ring(keys.ring(job.priority or '0', job.type), job.type, { job.co or '' })
+    leave_ring(ring_of(job), job.type, { job.co or '' })
   end
 end
 
 local lanes = {
   key_of = key_of,
+  ring_of = ring_of,
   push = push,
   newest = newest,
   last_turn = last_turn,

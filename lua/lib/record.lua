@@ -35,11 +35,9 @@ local function bad_field(job)
   if job.priority and job.priority ~= '0' then return 'priority' end -- no other level is served
   if not is_count(job.at) then return 'at' end
   if not is_count(job.ttl) then return 'ttl' end
-  if job.attempt or job.retries or job.max_retries or job.updated_at or job.due_at or job.losses or job.returned then
-    for i = 1, #OPTIONAL do
-      local value = job[OPTIONAL[i]]
-      if value and not is_count(value) then return OPTIONAL[i] end
-    end
+  for i = 1, #OPTIONAL do
+    local value = job[OPTIONAL[i]]
+    if value and not is_count(value) then return OPTIONAL[i] end
   end
   if job.status == 'processing' and not (job.worker and job.attempt) then
     return job.worker and 'attempt' or 'worker'

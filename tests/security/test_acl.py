@@ -16,7 +16,6 @@ import redis
 from faciliter_jobs import JobConfig, JobWorker, RedisJobQueue, acl, embedded, keys, scripts
 from faciliter_jobs.aio import AsyncJobQueue
 from faciliter_jobs.errors import AccessDeniedError, InvalidArgumentError
-from faciliter_jobs.operations import SCHEMA_VERSION
 from faciliter_jobs.scripts import Outcome
 from faciliter_jobs.scripts.compose import lua_folder, script_names
 from tests.support.contract import STATES, Stage
@@ -108,7 +107,7 @@ def produce(site):
     user, admin = site.user, site.admin
     queue = user.queue
     queue.connect()
-    assert site.client.hget(keys.meta(site.tag), "schema") == b"%d" % SCHEMA_VERSION
+    assert site.client.hget(keys.meta(site.tag), "schema") == b"4"
     assert queue.health_check()
     alone = queue.submit_job("t")
     full = queue.submit_job("t", {"x": "y" * 100}, "c", "ann", "s", {"m": 1}, 60, delay=100, max_retries=1)
@@ -154,7 +153,7 @@ def _wait(site, config):
 def work(site):
     user, admin = site.user, site.admin
     user.queue.connect()
-    assert site.client.hget(keys.meta(site.tag), "schema") == b"%d" % SCHEMA_VERSION
+    assert site.client.hget(keys.meta(site.tag), "schema") == b"4"
     assert user.queue.health_check()
     one, two, three = admin.submit_many(3)
     admin.run(scripts.watch(site.tag, keep_ms=60_000, company="", job_ids=[two]))
