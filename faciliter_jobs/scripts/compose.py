@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from .direct import Names, call_directly, direct_names
 from .inline import Functions, functions_of, inline
 from .shake import Library, Line, shake
 
@@ -77,12 +78,14 @@ class _Joiner:
         self._libraries: dict[str, Library] = {}
         self._needs: dict[str, list[str]] = {}
         self._inlined: Functions = {}
+        self._direct: Names = {}
 
     def join(self) -> None:
         text = (self._folder / f"{self._name}.lua").read_text("utf-8")
         for library in (*includes_of(text), *includes_here_of(text)):
             self._read(library, ())
         shake(self._libraries, text)
+        self._direct = direct_names(self._libraries, text)
         present: set[str] = set()
         for library in includes_of(text):
             self._write(library, present)
@@ -112,7 +115,7 @@ class _Joiner:
 
     def _add(self, file: str, lines: list[Line], present: set[str], margin: str = "") -> None:
         for number, line in lines:
-            self.lines.append(margin + inline(line, self._inlined))
+            self.lines.append(margin + call_directly(inline(line, self._inlined), self._direct))
             self.origin.append((file, number))
             in_branch = set(present)  # what is defined there isn't seen outside
             for library in includes_here_of(line):

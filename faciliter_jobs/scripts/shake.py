@@ -23,6 +23,11 @@ _DECLARED = re.compile(r"local (?:function )?([\w, ]+?)(?:\(| =|$)")
 _ENTRY = re.compile(r" +(\w+) = ")
 
 
+def code_of(text: str) -> str:
+    """Without strings and comments."""
+    return _IGNORED.sub("", text)
+
+
 @dataclass
 class _Piece:
     """A definition, or a statement (which has no names, and is always kept)."""
@@ -33,7 +38,7 @@ class _Piece:
 
     @property
     def code(self) -> str:
-        return _IGNORED.sub("", "\n".join(text for _, text in self.lines))
+        return code_of("\n".join(text for _, text in self.lines))
 
 
 @dataclass
@@ -112,4 +117,4 @@ def shake(libraries: dict[str, Library], script: str) -> None:
         for piece in library.pieces:
             if not piece.names:
                 keep(piece, library)
-    use(_IGNORED.sub("", script), None)
+    use(code_of(script), None)

@@ -42,10 +42,10 @@ local function send(command, lists)
   end
 end
 
-local function flush()
+local function flush_batch()
   send('ZREM', removed)
   send('ZADD', added)
   send('RPUSH', pushed)
 end
 
-local batch = { zadd = zadd, zrem = zrem, rpush = rpush, flush = flush }
+local batch = { zadd = zadd, zrem = zrem, rpush = rpush, flush = flush_batch }

@@ -16,7 +16,7 @@ end
 -- Whether the caller may end the job; nil when it may. A token names an attempt: only the one that
 -- runs may end the job, and only once. Without a token (a person, a webhook) any unfinished job may
 -- be ended; `op` names the call, so that a re-sent one is recognised.
-local function refusal(job, token, op)
+local function refusal_of(job, token, op)
   if not job then return 'missing' end
   if token ~= '' then
     if record.token(job) ~= token then return 'stale' end
@@ -108,7 +108,7 @@ end
 local finish = {
   other = other,
   was_done_by = was_done_by,
-  refusal = refusal,
+  refusal = refusal_of,
   terminal = terminal,
   requeue = requeue,
   give_back = give_back,

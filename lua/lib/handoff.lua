@@ -36,9 +36,9 @@ local function wait(job, due_at, is_new)
   index.set(job, 'pending', in_lane)
 end
 
-local function flush()
+local function flush_all()
   lanes.flush()
   batch.flush()
 end
 
-local handoff = { wait = wait, offer = offer, flush = flush }
+local handoff = { wait = wait, offer = offer, flush = flush_all }

@@ -55,7 +55,7 @@ end
 
 local function join_ring(job) join(ring_of(job), { job }) end
 
-local function flush()
+local function flush_lanes()
   local joining = {} -- ring -> a job of each company
   for key, entries in pairs(waiting) do
     local added = 0
@@ -104,7 +104,7 @@ local lanes = {
   push = push,
   newest = newest,
   last_turn = last_turn,
-  flush = flush,
+  flush = flush_lanes,
   join_ring = join_ring,
   has_ring = has_ring,
   leave_ring = leave_ring,

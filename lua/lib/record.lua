@@ -118,7 +118,7 @@ local function read_whole(id)
 end
 
 -- Names one attempt of one submission: what an attempt must show to change its job (fencing).
-local function token(job) return job.seq .. '.' .. (job.attempt or '0') end
+local function token_of(job) return job.seq .. '.' .. (job.attempt or '0') end
 
 -- The number of the attempt after the one that the record names, as text. (Mostly it names none.)
 local function next_attempt(job) return job.attempt and tostring(job.attempt + 1) or '1' end
@@ -137,7 +137,7 @@ local record = {
   read_any = read_any,
   read_held = read_held,
   read_whole = read_whole,
-  token = token,
+  token = token_of,
   next_attempt = next_attempt,
   bad_field = bad_field,
   is_seq = is_seq,

@@ -91,13 +91,29 @@ local lib = {
         "  return x + LIMIT",
         "end",
         "local function used(x) return helper(x) end",
-        "local lib = {",
-        "  used = used,",
-        "}",
         "-- include: lib",
-        "return lib.used('lib.unused')",
+        "return used('lib.unused')",
     ]
     assert whole.locate(5) == "lua/lib/lib.lua:8"
+
+
+def test_a_function_is_called_through_its_library_where_its_name_means_something_else(folder):
+    made = folder(
+        main="-- include: a, b\nlocal two = a.two(1) + b.one(2) -- b.one\nreturn two",
+        lib_a="local function one(x) return x end\nlocal function two(x) return one(x) end\n"
+        "local a = { one = one, two = two }",
+        lib_b="-- include: a\nlocal function three(x) return x end\nlocal b = { one = a.one, three = three }",
+    )
+    assert compose("main", made).text.splitlines() == [
+        "local function one(x) return x end",
+        "local function two(x) return one(x) end",
+        "local a = {",
+        "  two = two,",
+        "}",
+        "-- include: a, b",
+        "local two = a.two(1) + one(2) -- b.one",
+        "return two",
+    ]
 
 
 def test_a_library_s_statements_and_what_they_use_are_kept(folder):
@@ -217,7 +233,7 @@ def test_a_library_may_be_swapped_with_its_own_needs(folder):
 
 def test_the_line_map_has_each_line_of_the_whole(folder):
     made = folder(
-        main="-- include: x\nreturn x.y\n", lib_x="-- Text.\n\nlocal A = 1\n\nlocal x = {\n  y = A,\n}\n"
+        main="-- include: x\nreturn x.y\n", lib_x="-- Text.\n\nlocal A = 1\n\nlocal x = {\n  y = A + 1,\n}\n"
     )
     script = compose("main", made)
     assert len(script.origin) == len(script.text.splitlines()) == 6
