@@ -10,45 +10,45 @@
 -- include: keys, clock, score, payload, expiry
 
 local id, job_type, company, user, input, ttl_ms, more = unpack(ARGV)
-local key = keys.job(id)
+local key, lane = keys.job(id), keys.lane('0', job_type, company)
 
--- Mostly there is neither a job of this id nor a parked worker, which one look tells.
-local is_either = redis.call('EXISTS', key, keys.parked()) > 0
+-- One look at three keys, of which each is counted as often as it is named. Mostly there is neither a job of
+-- this id nor a parked worker.
+local found = redis.call('EXISTS', key, key, keys.parked(), keys.parked(), lane)
+local is_either, is_queue_there = found > 1, found % 2 == 1
 if is_either and redis.call('EXISTS', key) == 1 then return 0 end
 
 -- The first write: at maxmemory the server refuses it, and nothing has been done.
 local number = redis.call('INCRBY', keys.seq(), '1')
-local seq = tostring(number)
-
--- A job with no more than a type and an input is written here, any other as submit does it.
-local job, due_at
-if company == '' and user == '' and more == '' then
-  -- With room for a payload's pieces: a table that grows is copied each time.
-  local fields = { 'status', 'pending', 'type', job_type, 'seq', seq, 'at', STAMP, 'ttl', ttl_ms, nil, nil, nil, nil }
-  payload.add(fields, 'in', input)
-  redis.call('HSET', key, unpack(fields))
-  redis.call('ZADD', keys.index(), score.of_new(seq), id)
-  job, due_at = { id = id, type = job_type, seq = seq }, 0
-else
-  -- include here: new_job, index
-  job, due_at = new_job.create(1, seq)
-  for _, index_key in ipairs(index.keys_of(job, true)) do
-    redis.call('ZADD', index_key, score.of_new(seq), id)
-  end
-end
-
--- A job in its lane is listed there (decision 21).
-local function list_for_company()
-  if company ~= '' then redis.call('ZADD', keys.index_company(company), score.of_new(seq), id) end
-end
-
+local seq = string.format('%d', number)
 expiry.watch(number, tonumber(ttl_ms), expiry.is_first(number))
 
-if due_at > NOW then
-  redis.call('ZADD', keys.scheduled(), due_at, id)
-  list_for_company()
+if more ~= '' then -- perhaps due later, or of another lane: as submit does it
+  -- include here: new_job, handoff
+  local job, due_at = new_job.create(1, seq)
+  handoff.wait(job, due_at, true)
+  handoff.flush()
   return 1
 end
+
+local at = score.of_new(seq)
+-- With room for a payload's pieces: a table that grows is copied each time.
+local fields = { 'status', 'pending', 'type', job_type, 'seq', seq, 'at', STAMP, 'ttl', ttl_ms, nil, nil, nil, nil, nil, nil, nil, nil }
+if company ~= '' then fields[11], fields[12] = 'co', company end
+if user ~= '' then
+  -- include here: homes, index
+  local job = { id = id, co = company ~= '' and company or nil, u = user, away = nil }
+  local n = #fields
+  fields[n + 1], fields[n + 2] = 'u', user
+  if homes.is_away(user, company) then
+    job.away, fields[n + 3], fields[n + 4] = '1', 'away', '1'
+  end
+  for _, index_key in ipairs(index.keys_of(job, true)) do redis.call('ZADD', index_key, at, id) end
+else
+  redis.call('ZADD', keys.index(), at, id)
+end
+payload.add(fields, 'in', input)
+redis.call('HSET', key, unpack(fields))
 
 if is_either then -- so a worker is parked
   -- include here: parked
@@ -57,15 +57,15 @@ if is_either then -- so a worker is parked
     redis.call('HSET', key, 'worker', worker, 'attempt', '1')
     redis.call('ZADD', keys.leases(), parked.handoff_deadline(), id)
     redis.call('RPUSH', keys.inbox(worker), id)
-    list_for_company()
+    -- No lane lists it for its company (decision 21).
+    if company ~= '' then redis.call('ZADD', keys.index_company(company), at, id) end
     return 1
   end
 end
 
-local lane = keys.lane(job.priority or '0', job_type, company)
 redis.call('ZADD', lane, seq, id)
-if redis.call('ZCARD', lane) == 1 then
+if not is_queue_there then
   -- include here: lanes
-  lanes.join_ring(job)
+  lanes.join_ring({ type = job_type, co = company })
 end
 return 1

@@ -430,8 +430,8 @@ MUTANTS = [
     Mutant(
         "one new job that is handed over is not listed for its company",
         "submit_one.lua",
-        "    list_for_company()\n    return 1",
-        "    return 1",
+        "    if company ~= '' then redis.call('ZADD', keys.index_company(company), at, id) end\n",
+        "",
         COMPANY,
         "stands wrongly in",
     ),

@@ -1,0 +1,25 @@
+-- include: clock, payload
+-- What few jobs are given: the field `more` of ARGV that submit and submit_one name.
+
+local NAMES = { 'session', 'max_retries', 'retry_delay_ms', 'priority', 'timeout_ms' }
+
+-- Appends them to the record's fields. Returns when the job is due.
+local function put_options(job, fields, more)
+  local given = cmsgpack.unpack(more)
+  for _, name in ipairs(NAMES) do
+    if given[name] then
+      local n = #fields
+      fields[n + 1], fields[n + 2] = name, given[name]
+    end
+  end
+  payload.add(fields, 'metadata', given.metadata or '')
+  job.priority = given.priority and string.format('%d', given.priority)
+  local due_at = given.run_at_ms or NOW + (given.delay_ms or 0)
+  if due_at > NOW then
+    local n = #fields
+    fields[n + 1], fields[n + 2] = 'due_at', due_at
+  end
+  return due_at
+end
+
+local options = { put = put_options }
