@@ -96,16 +96,17 @@ class Operations:
 
     def _new_jobs(self, specs: list[JobSpec], name: str) -> list[scripts.NewJob]:
         new: list[scripts.NewJob] = []
+        new_id = validate.new_job_ids(len(specs)).__next__
         try:
             for spec in specs:
-                new.append(self._new_job(spec))
+                new.append(self._new_job(spec, new_id))
         except Exception as error:
             error.args = (f"{name}[{len(new)}]: {error}",)
             raise
         return new
 
-    def _new_job(self, spec: JobSpec) -> NewJob:
-        job = validate.new_job(spec, self.config)
+    def _new_job(self, spec: JobSpec, new_id: Callable[[], str] | None = None) -> NewJob:
+        job = validate.new_job(spec, self.config, new_id)
         cipher = self.codec.cipher
         if cipher is not None:
             if job.input is not None:

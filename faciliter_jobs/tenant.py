@@ -41,10 +41,10 @@ class CompanyOperations(Operations):
             return job_id
         return validate.job_id(self._own_ids + job_id)
 
-    def _new_job(self, spec: JobSpec) -> NewJob:
+    def _new_job(self, spec: JobSpec, new_id: Callable[[], str] | None = None) -> NewJob:
         job_id = None if spec.job_id is None else self.own_id(spec.job_id)
         own = replace(spec, company_id=self._company_of(spec.company_id), job_id=job_id)
-        return super()._new_job(own)
+        return super()._new_job(own, new_id)
 
     def _company_of(self, company_id: str | None) -> str:
         if company_id is not None and company_id != self.company:

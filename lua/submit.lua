@@ -28,12 +28,12 @@ end
 
 -- Where in ARGV the jobs begin whose ids are new.
 local function new_ones()
-  local new, names, seen = {}, {}, {}
+  local new, names, seen, n = {}, {}, {}, 0
   for first = 1, #ARGV, new_job.FIELDS do
     local id = ARGV[first]
     if not seen[id] then
-      seen[id] = true
-      new[#new + 1], names[#names + 1] = first, keys.job(id)
+      seen[id], n = true, n + 1
+      new[n], names[n] = first, keys.job(id)
     end
   end
   if not any_exists(names) then return new end
@@ -49,26 +49,23 @@ local new = new_ones()
 if #new == 0 then return 0 end
 
 -- The first write: at maxmemory the server refuses it, and nothing has been done.
-local seq = redis.call('INCRBY', keys.seq(), #new) - #new
+local last = redis.call('INCRBY', keys.seq(), #new)
+local before = last - #new
 
 -- One look into the expiry index for those of one chunk.
-local shortest, begins, seen_ttl = nil, false, nil
-local function watch(first, number)
-  local text = ARGV[first + 5]
-  if text ~= seen_ttl then
-    seen_ttl = text
-    shortest = math.min(shortest or math.huge, tonumber(text))
-  end
-  begins = begins or expiry.is_first(number)
-  if expiry.is_first(number + 1) or number == seq + #new then
-    expiry.watch(number, shortest, begins)
-    shortest, begins, seen_ttl = nil, false, nil
-  end
-end
-
+local begins, chunk_ends = expiry.is_first(before + 1), expiry.last_with(before + 1)
+local shortest, seen_ttl
 for i, first in ipairs(new) do
-  add(first, tostring(seq + i))
-  watch(first, seq + i)
+  local number = before + i
+  add(first, string.format('%d', number))
+  local ttl = ARGV[first + 5]
+  if ttl ~= seen_ttl then
+    seen_ttl, shortest = ttl, math.min(shortest or math.huge, tonumber(ttl))
+  end
+  if number == chunk_ends or number == last then
+    expiry.watch(number, shortest, begins)
+    begins, chunk_ends, shortest, seen_ttl = true, expiry.last_with(number + 1), nil, nil
+  end
 end
 handoff.flush()
 return #new

@@ -24,6 +24,9 @@ end
 
 local function is_first(seq) return seq % CHUNK == 1 end
 
+-- The last of the chunk that this one is in.
+local function last_with(seq) return seq + (CHUNK - seq) % CHUNK end
+
 -- The chunk takes no new jobs: they would rely on a look that has been. Its unused numbers are lost.
 local function close(chunk)
   local low, high = seqs_of(chunk)
@@ -37,5 +40,6 @@ local expiry = {
   chunk_size = chunk_size,
   watch = watch,
   is_first = is_first,
+  last_with = last_with,
   close = close,
 }

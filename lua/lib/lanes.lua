@@ -10,16 +10,16 @@ local function key_of(job) return keys.lane(job.priority or '0', job.type, job.c
 
 local function ring_of(job) return keys.ring(job.priority or '0', job.type) end
 
-local previous, previous_key = {}, nil -- the job that was pushed last, and its lane
+local previous, begins_with = {}, nil -- the job that was pushed last, and what its lane's name begins with
 
 -- Queues the job for its lane; flush() puts it there. Its submission number is its place, so
 -- a job that comes back stands where it stood.
 local function push(job)
-  local key = previous_key
-  if job.type ~= previous.type or job.co ~= previous.co or job.priority ~= previous.priority then
-    key = key_of(job)
+  if job.type ~= previous.type or job.priority ~= previous.priority then
+    begins_with = keys.lane(job.priority or '0', job.type, '') -- the company is the end of a lane's name
   end
-  previous, previous_key = job, key
+  previous = job
+  local key = begins_with .. (job.co or '')
   local entries = waiting[key]
   if entries then
     local n = #entries

@@ -11,8 +11,7 @@ local function add_payload(fields, name, value)
     return
   end
   for first = 1, size, PIECE do
-    local number = (first - 1) / PIECE
-    fields[n + 1] = number == 0 and name or name .. string.char(48 + number) -- 8 at most
+    fields[n + 1] = first == 1 and name or name .. string.char(48 + (first - 1) / PIECE) -- 8 at most
     fields[n + 2] = string.sub(value, first, first + PIECE - 1)
     n = n + 2
   end

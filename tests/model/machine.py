@@ -76,8 +76,9 @@ class QueueMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.clock.now_ms = Clock.START_MS
         self.clock.advance(0)
-        self._new_job_id = validate.new_job_id
-        validate.new_job_id = map("job-{}".format, itertools.count(1)).__next__
+        self._made_by = validate.new_job_id, validate.new_job_ids
+        numbered = map("job-{}".format, itertools.count(1))
+        validate.new_job_id, validate.new_job_ids = numbered.__next__, lambda count: numbered
         self.client = client_of(self.queue.config)
         self.model = spec.Model(Clock.START_MS, self._handed_to, self._line_of, self._number_of)
         self.ids: list[str] = []
@@ -92,7 +93,7 @@ class QueueMachine(RuleBasedStateMachine):
         if not hasattr(self, "model"):
             return
         self.queue.transport.run = self._run  # type: ignore[method-assign]
-        validate.new_job_id = self._new_job_id
+        validate.new_job_id, validate.new_job_ids = self._made_by
         for key in self.client.scan_iter(match=self.queue.tag + "*", count=1000):
             self.client.unlink(key)
         self.client.close()

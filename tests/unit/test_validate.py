@@ -136,8 +136,13 @@ def test_run_at_is_an_instant(value):
 
 
 def test_new_ids_differ_and_are_short():
-    ids = {validate.new_job_id() for _ in range(10_000)}
-    assert len(ids) == 10_000 and {len(job_id) for job_id in ids} == {14}
+    ids = {validate.new_job_id() for _ in range(10_000)} | set(validate.new_job_ids(10_000))
+    assert len(ids) == 20_000 and {len(job_id) for job_id in ids} == {14}
+    assert "-" not in {job_id[0] for job_id in ids}
+
+
+def test_as_many_ids_are_made_as_were_asked_for():
+    assert [len(list(validate.new_job_ids(count))) for count in (0, 1, 7)] == [0, 1, 7]
 
 
 @pytest.mark.parametrize(
