@@ -15,27 +15,21 @@ local key, lane = keys.job(id), keys.lane('0', job_type, company)
 -- One look at three keys, of which each is counted as often as it is named. Mostly there is neither a job of
 -- this id nor a parked worker.
 local found = redis.call('EXISTS', key, key, keys.parked(), keys.parked(), lane)
-local is_either, is_queue_there = found > 1, found % 2 == 1
+local is_either, is_lane_there = found > 1, found % 2 == 1
 if is_either and redis.call('EXISTS', key) == 1 then return 0 end
 
 -- The first write: at maxmemory the server refuses it, and nothing has been done.
 local number = redis.call('INCRBY', keys.seq(), '1')
 local seq = string.format('%d', number)
+local at = score.of_new(seq)
 expiry.watch(number, tonumber(ttl_ms), expiry.is_first(number))
 
-if more ~= '' then -- perhaps due later, or of another lane: as submit does it
-  -- include here: new_job, handoff
-  local job, due_at = new_job.create(1, seq)
-  handoff.wait(job, due_at, true)
-  handoff.flush()
-  return 1
-end
-
-local at = score.of_new(seq)
--- With room for a payload's pieces: a table that grows is copied each time.
+-- With room for what most have: a table that grows is copied each time.
 local fields = { 'status', 'pending', 'type', job_type, 'seq', seq, 'at', STAMP, 'ttl', ttl_ms, nil, nil, nil, nil, nil, nil, nil, nil }
 if company ~= '' then fields[11], fields[12] = 'co', company end
-if user ~= '' then
+if user == '' then
+  redis.call('ZADD', keys.index(), at, id)
+else
   -- include here: homes, index
   local job = { id = id, co = company ~= '' and company or nil, u = user, away = nil }
   local n = #fields
@@ -44,11 +38,26 @@ if user ~= '' then
     job.away, fields[n + 3], fields[n + 4] = '1', 'away', '1'
   end
   for _, index_key in ipairs(index.keys_of(job, true)) do redis.call('ZADD', index_key, at, id) end
-else
-  redis.call('ZADD', keys.index(), at, id)
 end
 payload.add(fields, 'in', input)
+
+local due_at, priority = NOW, nil
+if more ~= '' then
+  -- include here: options
+  due_at, priority = options.put(fields, more)
+  if priority then
+    lane = keys.lane(priority, job_type, company)
+    is_lane_there = redis.call('EXISTS', lane) == 1
+  end
+end
 redis.call('HSET', key, unpack(fields))
+
+-- What isn't in a lane is listed for its company by an index (decision 21).
+if due_at > NOW then
+  redis.call('ZADD', keys.scheduled(), due_at, id)
+  if company ~= '' then redis.call('ZADD', keys.index_company(company), at, id) end
+  return 1
+end
 
 if is_either then -- so a worker is parked
   -- include here: parked
@@ -57,15 +66,14 @@ if is_either then -- so a worker is parked
     redis.call('HSET', key, 'worker', worker, 'attempt', '1')
     redis.call('ZADD', keys.leases(), parked.handoff_deadline(), id)
     redis.call('RPUSH', keys.inbox(worker), id)
-    -- No lane lists it for its company (decision 21).
     if company ~= '' then redis.call('ZADD', keys.index_company(company), at, id) end
     return 1
   end
 end
 
 redis.call('ZADD', lane, seq, id)
-if not is_queue_there then
+if not is_lane_there then
   -- include here: lanes
-  lanes.join_ring({ type = job_type, co = company })
+  lanes.join_ring({ type = job_type, co = company, priority = priority })
 end
 return 1

@@ -27,7 +27,7 @@ local function create(first, seq)
   local due_at = NOW
   if more ~= '' then
     -- include here: options
-    due_at = options.put(job, fields, more)
+    due_at, job.priority = options.put(fields, more)
   end
   redis.call('HSET', job.key, unpack(fields))
   return job, due_at

@@ -3,8 +3,8 @@
 
 local NAMES = { 'session', 'max_retries', 'retry_delay_ms', 'priority', 'timeout_ms' }
 
--- Appends them to the record's fields. Returns when the job is due.
-local function put_options(job, fields, more)
+-- Appends them to the record's fields. Returns when the job is due, and its priority (nil = 0).
+local function put_options(fields, more)
   local given = cmsgpack.unpack(more)
   for _, name in ipairs(NAMES) do
     if given[name] then
@@ -13,13 +13,12 @@ local function put_options(job, fields, more)
     end
   end
   payload.add(fields, 'metadata', given.metadata or '')
-  job.priority = given.priority and string.format('%d', given.priority)
   local due_at = given.run_at_ms or NOW + (given.delay_ms or 0)
   if due_at > NOW then
     local n = #fields
     fields[n + 1], fields[n + 2] = 'due_at', due_at
   end
-  return due_at
+  return due_at, given.priority and string.format('%d', given.priority)
 end
 
 local options = { put = put_options }

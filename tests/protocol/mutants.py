@@ -430,8 +430,8 @@ MUTANTS = [
     Mutant(
         "one new job that is handed over is not listed for its company",
         "submit_one.lua",
-        "    if company ~= '' then redis.call('ZADD', keys.index_company(company), at, id) end\n",
-        "",
+        "    redis.call('RPUSH', keys.inbox(worker), id)\n    if company ~= '' then",
+        "    redis.call('RPUSH', keys.inbox(worker), id)\n    if false then",
         COMPANY,
         "stands wrongly in",
     ),
