@@ -7,7 +7,7 @@
 -- MOVES    (none) -> PENDING: in a parked worker's inbox, a lane, or scheduled when due later
 -- AGAIN    an id that exists is left as it is
 -- COST     O(log n)
--- include: keys, clock, score, payload, expiry
+-- include: keys, clock, score, payload, chunks
 
 local id, job_type, company, user, input, ttl_ms, more = unpack(ARGV)
 local key, lane = keys.job(id), keys.lane('0', job_type, company)
@@ -22,22 +22,26 @@ if is_either and redis.call('EXISTS', key) == 1 then return 0 end
 local number = redis.call('INCRBY', keys.seq(), '1')
 local seq = string.format('%d', number)
 local at = score.of_new(seq)
-expiry.watch(number, tonumber(ttl_ms), expiry.is_first(number))
+if number % chunks.SIZE == 1 or #ttl_ms < 8 then -- the chunk's first, or one that lives for less than three hours
+  -- include here: expiry
+  expiry.watch(number, tonumber(ttl_ms), expiry.is_first(number))
+end
 
 -- With room for what most have: a table that grows is copied each time.
 local fields = { 'status', 'pending', 'type', job_type, 'seq', seq, 'at', STAMP, 'ttl', ttl_ms, nil, nil, nil, nil, nil, nil, nil, nil }
 if company ~= '' then fields[11], fields[12] = 'co', company end
-if user == '' then
-  redis.call('ZADD', keys.index(), at, id)
-else
-  -- include here: homes, index
-  local job = { id = id, co = company ~= '' and company or nil, u = user, away = nil }
+redis.call('ZADD', keys.index(), at, id)
+if user ~= '' then
+  -- include here: homes
   local n = #fields
   fields[n + 1], fields[n + 2] = 'u', user
   if homes.is_away(user, company) then
-    job.away, fields[n + 3], fields[n + 4] = '1', 'away', '1'
+    fields[n + 3], fields[n + 4] = 'away', '1'
+    redis.call('ZADD', keys.index_away(user), at, id)
+    if company ~= '' then redis.call('ZADD', keys.index_both(company, user), at, id) end
+  else
+    redis.call('ZADD', keys.index_user(user), at, id)
   end
-  for _, index_key in ipairs(index.keys_of(job, true)) do redis.call('ZADD', index_key, at, id) end
 end
 payload.add(fields, 'in', input)
 

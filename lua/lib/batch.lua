@@ -1,7 +1,7 @@
 -- Collects sorted-set and list writes, so that a call over N jobs sends one command per key.
 -- flush() sends removals first, then additions: flush between two transitions of one job.
 
-local CHUNK = 2000 -- arguments per command; Lua's unpack fails near 8,000
+local ARGUMENTS = 2000 -- arguments per command; Lua's unpack fails near 8,000
 
 local removed, added, pushed = {}, {}, {}
 
@@ -35,8 +35,8 @@ end
 
 local function send(command, lists)
   for key, list in pairs(lists) do
-    for first = 1, #list, CHUNK do
-      redis.call(command, key, unpack(list, first, math.min(first + CHUNK - 1, #list)))
+    for first = 1, #list, ARGUMENTS do
+      redis.call(command, key, unpack(list, first, math.min(first + ARGUMENTS - 1, #list)))
     end
     lists[key] = nil
   end

@@ -1,4 +1,4 @@
--- include: keys, clock, batch, record, index, homes, expiry, finish
+-- include: keys, clock, batch, record, index, homes, expiry, chunks, finish
 -- Ends of records: a PENDING job whose ttl passed is CANCELLED, a finished one is purged.
 
 local STATUSES = { 'pending', 'processing', 'completed', 'failed', 'cancelled' }
@@ -59,9 +59,9 @@ end
 
 -- Looks into the chunks that are due, about `limit` jobs. Returns {purged, expired}.
 local function expired(limit)
-  local chunks = math.max(1, math.floor(limit / expiry.chunk_size()))
+  local most = math.max(1, math.floor(limit / chunks.SIZE))
   local counts = { purged = 0, expired = 0 }
-  for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', keys.expiry(), '-inf', NOW, 'LIMIT', 0, chunks)) do
+  for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', keys.expiry(), '-inf', NOW, 'LIMIT', 0, most)) do
     visit_chunk(tonumber(chunk), counts)
   end
   flush()

@@ -1,20 +1,15 @@
--- include: keys, clock
--- When records expire. Jobs are watched in chunks of 64 submission numbers: a chunk's score is a
--- time before which none of its jobs can expire, so no transition has to move it. cleanup looks
--- into a chunk when that time comes, and sets the next.
-
-local CHUNK = 64
+-- include: keys, clock, chunks
+-- When records expire. Jobs are watched in chunks: a chunk's score is a time before which none of its jobs
+-- can expire, so no transition has to move it. cleanup looks into a chunk when that time comes, and sets
+-- the next.
 
 -- The first job of a chunk has it looked into within an hour. So a later one, unless it lives for
 -- less than that, has nothing to write.
 local SOON_MS = 3600000
 
-local function chunk_of(seq) return math.floor((seq - 1) / CHUNK) end
+local function chunk_of(seq) return math.floor((seq - 1) / chunks.SIZE) end
 
-local function seqs_of(chunk) return chunk * CHUNK + 1, chunk * CHUNK + CHUNK end
-
--- Jobs per chunk, to turn a limit in jobs into one in chunks.
-local function chunk_size() return CHUNK end
+local function seqs_of(chunk) return chunk * chunks.SIZE + 1, chunk * chunks.SIZE + chunks.SIZE end
 
 -- A new job, or the one that lives shortest of those that a call adds to a chunk.
 local function watch(seq, ttl_ms, is_first)
@@ -22,10 +17,10 @@ local function watch(seq, ttl_ms, is_first)
   redis.call('ZADD', keys.expiry(), 'LT', NOW + math.min(ttl_ms, SOON_MS), chunk_of(seq))
 end
 
-local function is_first(seq) return seq % CHUNK == 1 end
+local function is_first(seq) return seq % chunks.SIZE == 1 end
 
 -- The last of the chunk that this one is in.
-local function last_with(seq) return seq + (CHUNK - seq) % CHUNK end
+local function last_with(seq) return seq + (chunks.SIZE - seq) % chunks.SIZE end
 
 -- The chunk takes no new jobs: they would rely on a look that has been. Its unused numbers are lost.
 local function close(chunk)
@@ -37,7 +32,6 @@ end
 local expiry = {
   chunk_of = chunk_of,
   seqs_of = seqs_of,
-  chunk_size = chunk_size,
   watch = watch,
   is_first = is_first,
   last_with = last_with,
