@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from .. import scripts
 from ..errors import JobQueueError
@@ -37,22 +37,25 @@ class Adoption:
         read = functools.partial(begun_from_reply, worker=worker, max_retries=max_retries)
         self.show = scripts.handed(tag, worker=worker, read=read)
         self.adopt = scripts.adopt(tag, worker=worker, lease_ms=lease_ms, known=())
+        self._adopt_beside = functools.partial(scripts.adopt, tag, worker=worker, lease_ms=lease_ms)
         self._transport = transport
         self._on_gone = on_gone  # token and id of a job that was begun and isn't ours
         self._lock = threading.RLock()
         self._begun: Claimed | None = None
         self._pending: Pending[list[Claimed]] | None = None
+        self._known: Sequence[str] = ()
         self._next = transport.prepare(self.adopt)  # packed while there is time
 
-    def begin(self, handed: Handed) -> Claimed | None:
-        """The attempt to run at once; None when `adopt` is to be waited for. Raises as `Transport.run` does:
-        then it stands in the worker's own list."""
+    def begin(self, handed: Handed, known: Sequence[str] = ()) -> Claimed | None:
+        """The attempt to run at once; None when `adopt` is to be waited for. `known`: ids of other jobs that
+        the worker holds. Raises as `Transport.run` does: then it stands in the worker's own list."""
         begun = self.show.parse(handed.shown)
         if begun is None or clock() - handed.since > _FRESH:
             return None
-        self._next.send()
+        pending = self._transport.prepare(self._adopt_beside(known=known)) if known else self._next
+        pending.send()
         with self._lock:
-            self._begun, self._pending = begun, self._next
+            self._begun, self._pending, self._known = begun, pending, known
         return begun
 
     def confirm(self) -> None:
@@ -77,4 +80,4 @@ class Adoption:
                 return pending.result()
             except JobQueueError:
                 pass  # perhaps carried out: asked again, it says the same
-        return self._transport.run(self.adopt)
+        return self._transport.run(self._adopt_beside(known=self._known))

@@ -29,7 +29,7 @@ class Claimer:
         slots: int = 1,
         adoption: Adoption | None = None,
     ) -> None:
-        """With an `adoption`, a job that is handed over is begun at once."""
+        """With an `adoption`, a job that is handed over can be begun at once."""
         self._queue = queue
         self._worker = worker
         self._types = list(types)  # empty: any type
@@ -87,7 +87,7 @@ class Claimer:
         handed = self.wait(parked)
         if handed is None:
             return []
-        begun = self._adoption.begin(handed) if self._adoption else None
+        begun = self.begin(handed)
         return self.adopt() if begun is None else [begun]
 
     def park(self, want: int, known: Sequence[str] = ()) -> Parked:
@@ -110,11 +110,15 @@ class Claimer:
         return parked
 
     def wait(self, parked: Parked) -> Handed | None:
-        """A job that was handed over within the poll interval, to be had by `adopt`."""
+        """A job that was handed over within the poll interval, to be had by `begin` or `adopt`."""
         wait = self._poll_interval
         if parked.wait_ms is not None:
             wait = min(wait, parked.wait_ms / 1000)
         return self._inbox.wait(wait) if wait > 0 else None
+
+    def begin(self, handed: Handed, known: Sequence[str] = ()) -> Claimed | None:
+        """The attempt to run at once; None: to be had by `adopt`. `known`: other ids that are held."""
+        return self._adoption.begin(handed, known) if self._adoption else None
 
     def adopt(self, known: Sequence[str] = ()) -> list[Claimed]:
         """What stands in the worker's own lists and isn't among the ids in `known`."""

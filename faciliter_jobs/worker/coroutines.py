@@ -24,6 +24,7 @@ _GRACE = 0.5  # seconds that a cancelled task may take to end
 
 
 class AsyncioPool:
+    is_here = True
     grace = 1.0
 
     def __init__(self, executor: Executor, size: int, alarms: Alarms) -> None:

@@ -67,7 +67,7 @@ class Crew:
         self._left = max_jobs  # attempts that may still be started; None: any number
         self._poll_interval = poll_interval
         self._bell = Bell()
-        self._roster = Roster(executor, pool, alarms, self._keep, self._changed)
+        self._roster = Roster(executor, pool, alarms, self._keep, self._changed, claimer.confirm)
         self._outcomes: list[Outcome] = []
         self._lock = threading.Lock()  # of the outcomes and of _on_inbox
         # Held while outcomes or jobs are in a call: whoever asks for jobs must not find them in the
@@ -180,13 +180,12 @@ class Crew:
             self._receive(turned.jobs)
         self._more_may_wait = 0 < want <= len(turned.jobs)
 
-    def _adopt(self, handed: str | None = None) -> int:
-        """Takes over what stands unknown in the worker's own lists, and parks no more. What was `handed`
-        over isn't known, also when an attempt at it that has lost its lease still runs."""
+    def _adopt(self) -> int:
+        """Takes over what stands unknown in the worker's own lists, and parks no more."""
         if not self._may_have_more:
             return 0
         with self._talk:
-            jobs = self._claimer.adopt([job_id for job_id in self._known() if job_id != handed])
+            jobs = self._claimer.adopt(self._known())
             self._may_have_more = False
             self._receive(jobs)
         return len(jobs)
@@ -201,7 +200,16 @@ class Crew:
         elif parked.wait_ms == 0:
             self._must_drain = bool(self._roster)
         elif handed := self._wait_on_inbox(parked):
-            self._adopt(handed.job_id)
+            self._begin(handed)
+
+    def _begin(self, handed: Handed) -> None:
+        """What was handed over isn't known, also when an attempt at it that has lost its lease still runs."""
+        with self._talk:
+            known = [job_id for job_id in self._known() if job_id != handed.job_id]
+            begun = self._claimer.begin(handed, known)
+            jobs = self._claimer.adopt(known) if begun is None else [begun]
+            self._may_have_more = False
+            self._receive(jobs)
 
     def _wait_on_inbox(self, parked: Parked) -> Handed | None:
         with self._lock:

@@ -51,6 +51,7 @@ class _End(Enum):
 
 
 class ProcessPool:
+    is_here = False
     grace = 3 * _GRACE + 1.0
     abandoned = 0
 

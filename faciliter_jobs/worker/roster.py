@@ -21,13 +21,20 @@ class Roster:
     among the `job_ids`, with None when nothing is to be reported, and `changed` when it isn't any more."""
 
     def __init__(
-        self, executor: Executor, pool: Pool, alarms: Alarms, keep: OnEnd, changed: Callable[[], None]
+        self,
+        executor: Executor,
+        pool: Pool,
+        alarms: Alarms,
+        keep: OnEnd,
+        changed: Callable[[], None],
+        confirm: Callable[[], None],
     ) -> None:
         self._executor = executor
         self._pool = pool
         self._alarms = alarms
         self._keep = keep
         self._changed = changed
+        self._confirm = confirm  # waits until the server has begun what was started
         self._runs: dict[str, Run] = {}  # by token
         self._told = Told()
         self._lock = threading.Lock()
@@ -58,7 +65,8 @@ class Roster:
     def start(self, jobs: Sequence[Claimed]) -> None:
         runs = []
         for claimed in jobs:
-            run = Run(claimed, self._executor.new_attempt(claimed), self._executor.timeout_of(claimed))
+            attempt = self._executor.new_attempt(claimed, self._confirm)
+            run = Run(claimed, attempt, self._executor.timeout_of(claimed))
             runs.append(run)
             with self._lock:
                 self._runs[claimed.token] = run

@@ -39,6 +39,7 @@ class Pool(Protocol):
     """Slots. `begin`, `interrupt` and `free` may be called from any thread."""
 
     grace: float  # seconds that interrupted runs may take to end
+    is_here: bool  # in this process, where what a handler says can be held back
     failure: str | None  # why it can't run anything any more
     abandoned: int  # threads whose handler goes on though its time is over
 

@@ -77,7 +77,7 @@ class Service:
         terms = worker.max_retries, self._on_gone
         self._pool = self._new_pool()
         adoption = None
-        if self._pool is None:
+        if self._pool is None or self._pool.is_here:
             adoption = Adoption(queue.transport, queue.tag, worker.name, lease_ms, *terms)
         waits = worker.poll_interval, worker.concurrency
         self._claimer = Claimer(queue, worker.name, types, lease_ms, *waits, adoption)

@@ -35,14 +35,23 @@ def replies(monkeypatch):
     let_through.set()
 
 
+@pytest.fixture(
+    params=[{}, {"concurrency": 2}, {"executor": "asyncio", "concurrency": 2}],
+    ids=["loop", "threads", "asyncio"],
+)
+def kind(request):
+    """Of workers whose handlers run in their own process."""
+    return {"poll_interval": 30, **request.param}
+
+
 def _parked(queue):
     until(lambda: queue.stats().parked == 1)
 
 
-def _called(queue, run_worker):
+def _called(queue, run_worker, kind):
     """A job whose handler an idle worker has called."""
     called = threading.Event()
-    run_worker({"t": lambda job: called.set()}, poll_interval=30)
+    run_worker({"t": lambda job: called.set()}, **kind)
     _parked(queue)
     job_id = queue.submit_job("t")
     assert called.wait(5)
@@ -52,38 +61,38 @@ def _called(queue, run_worker):
 # --- the worker ------------------------------------------------------------------------------------
 
 
-def test_the_handler_is_called_before_the_reply_is_there(queue, run_worker, looks, replies):
-    job_id = _called(queue, run_worker)
+def test_the_handler_is_called_before_the_reply_is_there(queue, run_worker, looks, replies, kind):
+    job_id = _called(queue, run_worker, kind)
     assert queue.get_job(job_id).status is JobStatus.PROCESSING  # the server has begun it meanwhile
     replies.set()
     assert looks.finished(job_id).attempt == 1
 
 
 @pytest.mark.parametrize("whose", ["the job's", "the worker's"])
-def test_a_job_that_must_not_run_twice_waits_for_it(queue, run_worker, looks, replies, whose):
-    run_worker(
-        {"t": lambda job: {"n": job.attempt}}, poll_interval=30, max_retries=0 if "worker" in whose else 3
-    )
+def test_a_job_that_must_not_run_twice_waits_for_it(queue, run_worker, looks, replies, kind, whose):
+    run_worker({"t": lambda job: {"n": job.attempt}}, **kind, max_retries=0 if "worker" in whose else 3)
     _parked(queue)
     job_id = queue.submit_job("t", max_retries=0 if "job" in whose else None)
     assert looks.finished(job_id).result == {"n": 1}  # no reply was left to be read later
 
 
-def test_what_a_handler_says_comes_after_it(queue, run_worker, looks):
+def test_what_a_handler_says_comes_after_it(queue, run_worker, looks, kind):
     """Progress carries the attempt's token, which the server doesn't take before `adopt`."""
 
     def handle(job):
         queue.update_job_progress(job.job_id, 40, "first thing")
         return {"seen": queue.get_job(job.job_id).status.value}
 
-    run_worker({"t": handle}, poll_interval=30)
+    run_worker({"t": handle}, **kind)
     for _ in range(100):
         _parked(queue)
         job = looks.finished(queue.submit_job("t"))
         assert (job.status, job.error, job.result) == (JobStatus.COMPLETED, None, {"seen": "processing"})
 
 
-def test_a_job_that_is_cancelled_in_that_moment_is_told_so_and_stays_cancelled(queue, run_worker, replies):
+def test_a_job_that_is_cancelled_in_that_moment_is_told_so_and_stays_cancelled(
+    queue, run_worker, replies, kind
+):
     told = threading.Event()
     called = threading.Event()
 
@@ -92,7 +101,7 @@ def test_a_job_that_is_cancelled_in_that_moment_is_told_so_and_stays_cancelled(q
         until(lambda: job.cancelled, timeout=10)
         told.set()
 
-    worker = run_worker({"t": handle}, poll_interval=30)
+    worker = run_worker({"t": handle}, **kind)
     _parked(queue)
     send, cancelled = Pending.send, []
 
@@ -114,15 +123,15 @@ def test_a_job_that_is_cancelled_in_that_moment_is_told_so_and_stays_cancelled(q
     assert worker.is_running() and queue.doctor() == []
 
 
-def test_a_handler_that_ends_at_once_is_not_reported_before_it(queue, run_worker, looks, replies):
-    job_id = _called(queue, run_worker)
+def test_a_handler_that_ends_at_once_is_not_reported_before_it(queue, run_worker, looks, replies, kind):
+    job_id = _called(queue, run_worker, kind)
     time.sleep(0.3)
     assert queue.get_job(job_id).status is JobStatus.PROCESSING
     replies.set()
     assert looks.finished(job_id).status is JobStatus.COMPLETED
 
 
-def test_a_reply_that_is_lost_is_asked_for_again(queue, run_worker, looks, monkeypatch):
+def test_a_reply_that_is_lost_is_asked_for_again(queue, run_worker, looks, monkeypatch, kind):
     wait, lost = Pending.wait, []
 
     def lose_one(pending):
@@ -133,10 +142,37 @@ def test_a_reply_that_is_lost_is_asked_for_again(queue, run_worker, looks, monke
 
     monkeypatch.setattr(Pending, "wait", lose_one)
     ran = []
-    run_worker({"t": lambda job: ran.append(job.attempt)}, poll_interval=30)
+    run_worker({"t": lambda job: ran.append(job.attempt)}, **kind)
     _parked(queue)
     job = looks.finished(queue.submit_job("t"))
     assert (job.status, ran, len(lost)) == (JobStatus.COMPLETED, [1], 1)
+
+
+def test_it_is_begun_beside_others_that_go_on(queue, run_worker, looks, replies):
+    """What the worker holds already isn't adopted once more."""
+    calls, go_on = [], threading.Event()
+
+    def handle(job):
+        calls.append((job.job_id, job.attempt))
+        if job.job_id == "long":
+            assert go_on.wait(10)
+
+    run_worker({"t": handle}, poll_interval=30, concurrency=3)
+    replies.set()
+    for job_id in ("long", "first", "second"):
+        _parked(queue)
+        queue.submit_job("t", job_id=job_id)
+        until(lambda: len(calls) and calls[-1] == (job_id, 1))  # noqa: B023
+    go_on.set()
+    assert looks.finished("long").status is JobStatus.COMPLETED
+    assert calls == [("long", 1), ("first", 1), ("second", 1)] and queue.doctor() == []
+
+
+def test_children_begin_nothing_that_the_server_has_not(queue, run_worker, looks, replies):
+    """What a handler in another process says can't wait until the reply is there."""
+    run_worker({"t": lambda job: {"n": job.attempt}}, poll_interval=30, executor="process")
+    _parked(queue)
+    assert looks.finished(queue.submit_job("t")).result == {"n": 1}  # no reply was left to be read later
 
 
 def test_while_the_server_is_away_the_heartbeat_does_not_ask_all_the_time(queue):
