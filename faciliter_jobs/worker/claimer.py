@@ -105,8 +105,7 @@ class Claimer:
             known=known,
         )
         parked = self._run(call)
-        if parked.jobs:
-            self._inbox.forestall()
+        self._note_found(parked.jobs)
         return parked
 
     def wait(self, parked: Parked) -> Handed | None:
@@ -123,7 +122,14 @@ class Claimer:
     def adopt(self, known: Sequence[str] = ()) -> list[Claimed]:
         """What stands in the worker's own lists and isn't among the ids in `known`."""
         call = scripts.adopt(self._queue.tag, worker=self._worker, lease_ms=self._lease_ms, known=known)
-        return self._run(call)
+        found = self._run(call)
+        self._note_found(found)
+        return found
+
+    def _note_found(self, jobs: Sequence[Claimed]) -> None:
+        """One of them may be what the BLMOVE that waits has moved."""
+        if jobs:
+            self._inbox.forestall()
 
     def leave(self) -> list[str]:
         """Gives back what is still held. Returns the ids."""

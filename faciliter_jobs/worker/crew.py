@@ -203,13 +203,14 @@ class Crew:
             self._begin(handed)
 
     def _begin(self, handed: Handed) -> None:
-        """What was handed over isn't known, also when an attempt at it that has lost its lease still runs."""
+        """What was handed over isn't known, also when an attempt at it that has lost its lease still runs. But
+        what came here may be what a park has found: an attempt that is in hand isn't begun again."""
         with self._talk:
             known = [job_id for job_id in self._known() if job_id != handed.job_id]
             begun = self._claimer.begin(handed, known)
             jobs = self._claimer.adopt(known) if begun is None else [begun]
             self._may_have_more = False
-            self._receive(jobs)
+            self._receive([claimed for claimed in jobs if not self._has(claimed.token)])
 
     def _wait_on_inbox(self, parked: Parked) -> Handed | None:
         with self._lock:
@@ -242,6 +243,13 @@ class Crew:
         running = self._roster.job_ids()  # first: a run that ends is in both for a moment
         with self._lock:
             return [*running, *(outcome.job_id for outcome in self._outcomes)]
+
+    def _has(self, token: str) -> bool:
+        """Whether the attempt runs, or has ended and isn't reported yet."""
+        if self._roster.has(token):  # first, as above
+            return True
+        with self._lock:
+            return any(outcome.token == token for outcome in self._outcomes)
 
     # --- reporting ------------------------------------------------------------------------------------
 

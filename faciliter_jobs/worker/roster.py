@@ -47,6 +47,9 @@ class Roster:
         with self._lock:
             return [run.claimed.job_id for run in self._runs.values()]
 
+    def has(self, token: str) -> bool:
+        return token in self._runs
+
     def fit(self, jobs: Sequence[Claimed], free: int) -> tuple[list[Claimed], list[Claimed]]:
         """Those that may be started now, and the rest."""
         if self.has_a_loner:

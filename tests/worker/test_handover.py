@@ -9,8 +9,10 @@ import pytest
 
 from faciliter_jobs import JobStatus, scripts
 from faciliter_jobs.errors import JobQueueError, QueueUnavailableError
+from faciliter_jobs.scripts import Outcome
 from faciliter_jobs.transport import Pending
 from faciliter_jobs.worker.adoption import Adoption
+from faciliter_jobs.worker.claimer import Claimer
 from faciliter_jobs.worker.heartbeat import Heartbeat
 from faciliter_jobs.worker.inbox import Handed, Inbox, clock
 from tests.support.server import client_of
@@ -168,6 +170,31 @@ def test_it_is_begun_beside_others_that_go_on(queue, run_worker, looks, replies)
     assert calls == [("long", 1), ("first", 1), ("second", 1)] and queue.doctor() == []
 
 
+def test_what_a_park_has_found_is_not_begun_again_when_the_blmove_brings_it(
+    queue, run_worker, monkeypatch, kind
+):
+    """The reply of a BLMOVE that went on meanwhile is read while the job runs."""
+    read_it, go_on, has_reply, calls = threading.Event(), threading.Event(), Inbox._has_reply, []
+
+    def late(inbox, timeout):
+        return read_it.wait(timeout) and has_reply(inbox, timeout)
+
+    def handle(job):
+        calls.append(job.attempt)
+        assert go_on.wait(10)
+
+    monkeypatch.setattr(Inbox, "_has_reply", late)
+    run_worker({"t": handle}, **{**kind, "poll_interval": 0.3})
+    _parked(queue)
+    job_id = queue.submit_job("t")
+    until(lambda: calls)
+    read_it.set()
+    time.sleep(1)
+    go_on.set()
+    until(lambda: queue.get_job(job_id).status is JobStatus.COMPLETED)
+    assert calls == [1] and queue.doctor() == []
+
+
 def test_children_begin_nothing_that_the_server_has_not(queue, run_worker, looks, replies):
     """What a handler in another process says can't wait until the reply is there."""
     run_worker({"t": lambda job: {"n": job.attempt}}, poll_interval=30, executor="process")
@@ -277,6 +304,21 @@ def test_what_has_been_found_by_other_means_is_not_shown(queue, waiter):
     handed = waiter.inbox.wait(5)
     assert handed.job_id == job_id
     assert waiter.adoption.begin(handed) is None
+
+
+@pytest.mark.parametrize("by", ["park", "adopt"])
+def test_what_the_worker_has_had_is_not_begun_when_the_blmove_s_reply_is_read(queue, waiter, by):
+    """It may even have ended since."""
+    claimer = Claimer(queue, "w1", ["t"], LEASE_MS, 0.05, adoption=waiter.adoption)
+    assert claimer.wait(claimer.park(1)) is None
+    job_id = queue.submit_job("t")
+    had = claimer.park(1).jobs if by == "park" else claimer.adopt()
+    assert [claimed.job_id for claimed in had] == [job_id]
+    claimer.report([Outcome(job_id, had[0].token, "completed", b"")])
+    handed = claimer.wait(claimer.park(1))
+    assert handed is not None and handed.job_id == job_id
+    assert (claimer.begin(handed), claimer.adopt()) == (None, [])
+    claimer.close()
 
 
 def test_a_blmove_goes_on_from_one_wait_to_the_next(queue, waiter):
