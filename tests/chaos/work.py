@@ -78,11 +78,17 @@ class Handlers:
         return _RESULT
 
 
+# Of workers in turn, by the number of their slot.
+KINDS: list[dict[str, Any]] = [{}, {"concurrency": 4}, {"executor": "asyncio", "concurrency": 4}]
+
 TYPES = ("noop", "slow", "flaky", "inside", "greedy")
 
 
 def work(config: JobConfig, recorder: Recorder, name: str, jumping_clock: bool) -> None:
-    """Until SIGTERM."""
+    """Until SIGTERM. `name`: `w1-2` is the second process of slot 1."""
+    kind = KINDS[int(name[1:].partition("-")[0]) % len(KINDS)]
+    if given := os.environ.get("CHAOS_WORKER"):
+        kind = json.loads(given)
     queue = recording_queue(config, recorder, jumping_clock=jumping_clock)
     worker = JobWorker(
         queue,
@@ -91,7 +97,7 @@ def work(config: JobConfig, recorder: Recorder, name: str, jumping_clock: bool) 
         retry_delay=0.1,
         lease=LEASE,
         name=name,
-        **json.loads(os.environ.get("CHAOS_WORKER", "{}")),
+        **kind,
     )
     handlers = Handlers(recorder)
     for job_type in TYPES:
