@@ -203,8 +203,8 @@ class Crew:
             self._begin(handed)
 
     def _begin(self, handed: Handed) -> None:
-        """What was handed over isn't known, also when an attempt at it that has lost its lease still runs. But
-        what came here may be what a park has found: an attempt that is in hand isn't begun again."""
+        """What was handed over isn't known, also when an attempt at it that has lost its lease still runs.
+        But it may be what a park has found already: an attempt that is in hand isn't begun again."""
         with self._talk:
             known = [job_id for job_id in self._known() if job_id != handed.job_id]
             begun = self._claimer.begin(handed, known)
