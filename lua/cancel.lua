@@ -6,7 +6,7 @@
 -- MOVES    PENDING -> CANCELLED: lane, scheduled or inbox -> cancelled; PROCESSING -> CANCELLED: processing list and leases -> cancelled (what the attempt does later is refused as stale)
 -- AGAIN    'already'
 -- COST     O(log n)
--- include: keys, record, finish
+-- include: keys, batch, record, finish
 
 local job_id, op, reason, company = unpack(ARGV)
 local job = record.read_of(company, job_id)
@@ -14,7 +14,7 @@ local refusal = finish.refusal(job, '', op)
 if refusal then return refusal end
 local runs = job.status == 'processing'
 local word = finish.terminal(job, 'cancelled', { 'error', reason, 'last_op', finish.other(job, op) })
-finish.flush()
+batch.flush()
 -- pcall: a server whose ACL forbids it has cancelled the job all the same; the heartbeat tells then.
 if runs then redis.pcall('PUBLISH', keys.tell(job.worker), record.token(job) .. ' ' .. job_id) end
 return word

@@ -6,10 +6,10 @@
 -- MOVES    PENDING -> PROCESSING: lane -> processing list and leases; PENDING -> CANCELLED when its ttl has passed
 -- AGAIN    claims more: never re-sent by the client; adopt finds what a lost reply named
 -- COST     O(want * log n)
--- include: clock, finish, start
+-- include: clock, batch, start
 
 local worker, lease_ms, want = unpack(ARGV, 1, 3)
 local jobs = {}
 start.claim(worker, start.deadline_after(lease_ms), tonumber(want), 1, start.list_from(4), jobs)
-finish.flush()
+batch.flush()
 return { NOW, cmsgpack.pack(jobs) }

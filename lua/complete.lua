@@ -7,12 +7,12 @@
 -- MOVES    PROCESSING -> COMPLETED: processing list and leases -> completed; PENDING -> COMPLETED (outside only)
 -- AGAIN    'already'
 -- COST     O(log n)
--- include: record, finish
+-- include: batch, record, finish
 
 local job_id, token, op, result, company = unpack(ARGV)
 local job = record.read_of(company, job_id)
 local refusal = finish.refusal(job, token, op)
 if refusal then return refusal end
 local word = finish.complete(job, token, op, result)
-finish.flush()
+batch.flush()
 return word

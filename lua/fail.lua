@@ -7,12 +7,12 @@
 -- MOVES    PROCESSING -> PENDING: processing list and leases -> scheduled, or a lane when the delay is 0; PROCESSING -> FAILED: -> failed; PENDING -> FAILED (outside only)
 -- AGAIN    'already'
 -- COST     O(log n)
--- include: record, finish
+-- include: record, finish, handoff, again
 
 local job_id, token, op, error, traceback, retry_delay_ms, max_retries, company = unpack(ARGV)
 local job = record.read_of(company, job_id)
 local refusal = finish.refusal(job, token, op)
 if refusal then return refusal end
-local word = finish.fail(job, token, op, error, traceback, tonumber(retry_delay_ms), tonumber(max_retries))
-finish.flush()
+local word = again.fail(job, token, op, error, traceback, tonumber(retry_delay_ms), tonumber(max_retries))
+handoff.flush()
 return word

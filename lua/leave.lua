@@ -5,7 +5,7 @@
 -- MOVES    PROCESSING -> PENDING: processing list and leases -> inbox of another or lane; PENDING stays: inbox -> lane
 -- AGAIN    gives back what is left
 -- COST     O(length of the worker's own lists * log n)
--- include: keys, record, hold, finish
+-- include: keys, record, hold, handoff, again
 
 local worker = unpack(ARGV)
 
@@ -16,7 +16,7 @@ local function empty(list)
   for _, id in ipairs(redis.call('LRANGE', list, 0, PER_LIST - 1)) do
     local job = record.read(id)
     if job and record.is_live(job) and job.worker == worker then
-      finish.give_back(job, 'left')
+      again.give_back(job, 'left')
       given_back[#given_back + 1] = id
     else
       redis.call('LREM', list, 1, id)
@@ -31,7 +31,7 @@ end
 hold.unpark(worker)
 empty(keys.processing(worker))
 empty(keys.inbox(worker))
-finish.flush()
+handoff.flush()
 redis.call('ZREM', keys.workers(), worker)
 redis.call('DEL', keys.worker(worker))
 return given_back

@@ -6,7 +6,7 @@
 -- MOVES    PENDING -> PROCESSING as claim and adopt do; else the worker into parked; and what promote, recover and cleanup move
 -- AGAIN    returns what the lost reply named, from the worker's own lists
 -- COST     O((want + tend_limit) * log n + types)
--- include: go_on, keys, clock, finish, start, hold, tend, promote
+-- include: go_on, keys, clock, batch, start, hold, tend, scheduled
 
 local worker, lease_ms, park_ms, want, slots, tend_limit, types_count = unpack(ARGV, 1, 7)
 park_ms, want, slots, types_count = tonumber(park_ms), tonumber(want), tonumber(slots), tonumber(types_count)
@@ -19,7 +19,7 @@ hold.unpark(worker)
 hold.adopt(worker, deadline, start.list_from(8 + types_count), jobs)
 -- What it holds already is enough for this turn, and may have to run alone.
 local more_may_wait = #jobs == 0 and start.claim(worker, deadline, want, slots, types, jobs)
-finish.flush()
+batch.flush()
 if #jobs > 0 or more_may_wait then return { NOW, 0, cmsgpack.pack(jobs) } end
 
 local parked_until = NOW + park_ms
@@ -32,4 +32,4 @@ for _, job_type in ipairs(types) do
   -- It goes by itself when the last of its workers is gone.
   if redis.call('PTTL', key) < park_ms then redis.call('PEXPIRE', key, park_ms) end
 end
-return { NOW, promote.wait_ms(), cmsgpack.pack(jobs) }
+return { NOW, scheduled.wait_ms(), cmsgpack.pack(jobs) }

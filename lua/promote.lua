@@ -5,8 +5,8 @@
 -- MOVES    PENDING stays: scheduled -> inbox or lane
 -- AGAIN    promotes what is due then
 -- COST     O(limit * log n)
--- include: go_on, promote
+-- include: go_on, promote, scheduled
 
 local limit = unpack(ARGV)
 local count = promote.due(tonumber(limit))
-return { count, promote.wait_ms() }
+return { count, scheduled.wait_ms() }

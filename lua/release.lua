@@ -6,7 +6,7 @@
 -- MOVES    PROCESSING -> PENDING: processing list and leases -> inbox of another or lane
 -- AGAIN    what is not this attempt's any more is left alone
 -- COST     O(held * log n)
--- include: record, finish
+-- include: record, handoff, again
 
 local worker = unpack(ARGV, 1, 1)
 
@@ -15,9 +15,9 @@ for first = 2, #ARGV, 2 do
   local job = record.read(ARGV[first])
   if job and job.status == 'processing' and job.worker == worker
     and record.token(job) == ARGV[first + 1] then
-    finish.give_back(job, 'released')
+    again.give_back(job, 'released')
     given_back[#given_back + 1] = job.id
   end
 end
-finish.flush()
+handoff.flush()
 return given_back

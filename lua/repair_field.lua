@@ -6,7 +6,7 @@
 -- MOVES    PENDING -> FAILED: lane, scheduled or inbox -> failed
 -- AGAIN    ''
 -- COST     O(size of the field + log n)
--- include: go_on, keys, record, finish, quarantine
+-- include: go_on, keys, batch, record, finish, quarantine
 
 local job_id, field, sha1, reason = unpack(ARGV)
 
@@ -30,7 +30,7 @@ if redis.sha1hex(table.concat(values)) ~= sha1 then return '' end
 local damage = 'damaged record: ' .. reason
 if job.status == 'pending' then
   finish.terminal(job, 'failed', { 'error', damage, 'last_op', finish.other(job, 'damaged') })
-  finish.flush()
+  batch.flush()
 else
   redis.call('HSETNX', job.key, 'error', damage)
 end

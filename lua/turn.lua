@@ -9,7 +9,7 @@
 -- MOVES    as complete, fail and claim do
 -- AGAIN    the outcomes are "already"; it claims more, so the client sends it again with want = 0 only
 -- COST     O((outcomes + want) * log n)
--- include: clock, record, place, finish, start
+-- include: clock, batch, lanes, record, place, finish, start
 
 local worker, lease_ms, want, slots, types_count = unpack(ARGV, 1, 5)
 want, slots, types_count = tonumber(want), tonumber(slots), tonumber(types_count)
@@ -29,8 +29,9 @@ local function end_attempt(first)
   local refusal = finish.refusal(job, token, token)
   if refusal then return refusal end
   if ending == 'completed' then return finish.complete(job, token, token, payload) end
-  if ending == 'postponed' then return finish.postpone(job, payload, tonumber(retry_delay_ms)) end
-  return finish.fail(job, token, token, payload, traceback, tonumber(retry_delay_ms), tonumber(max_retries))
+  -- include here: again
+  if ending == 'postponed' then return again.postpone(job, payload, tonumber(retry_delay_ms)) end
+  return again.fail(job, token, token, payload, traceback, tonumber(retry_delay_ms), tonumber(max_retries))
 end
 
 local FIELDS, first_outcome = 7, 6 + types_count
@@ -39,12 +40,13 @@ if #ARGV >= first_outcome then
   place.pop(worker, (#ARGV - first_outcome + 1) / FIELDS)
   for first = first_outcome, #ARGV, FIELDS do words[#words + 1] = end_attempt(first) end
   place.put_back(worker)
-  finish.flush()
+  lanes.flush()
+  batch.flush()
 end
 
 local jobs = {}
 if want > 0 then
   start.claim(worker, start.deadline_after(lease_ms), want, slots, start.list_from(6, 5 + types_count), jobs)
-  finish.flush()
+  batch.flush()
 end
 return { NOW, cmsgpack.pack(words), cmsgpack.pack(jobs) }

@@ -15,7 +15,7 @@ local function purge(job)
 end
 
 local function flush()
-  finish.flush()
+  batch.flush()
   for user in pairs(bereft) do homes.forget_if_empty(user) end
   bereft = {}
 end

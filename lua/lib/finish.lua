@@ -1,5 +1,5 @@
--- include: keys, clock, batch, record, payload, index, place, handoff, notice
--- The ends of an attempt: COMPLETED, FAILED, CANCELLED, or PENDING again.
+-- include: keys, clock, batch, record, payload, index, place, notice
+-- The ends of a job: COMPLETED, FAILED, CANCELLED. Call batch.flush() after.
 
 -- The record's last_op names the attempt that was ended and what ended it, unless the attempt did so
 -- itself: `3/op:81f2` or `3/lost`.
@@ -49,30 +49,6 @@ local function terminal(job, status, fields)
   return status
 end
 
--- Back to PENDING, in its lane or, with a delay, scheduled.
-local function requeue(job, delay_ms, ...)
-  redis.call('HDEL', job.key, 'worker') -- first: a user whose ACL lacks it is refused before a change
-  place.leave(job)
-  redis.call('HSET', job.key, 'status', 'pending', 'updated_at', STAMP, 'due_at',
-    NOW + delay_ms, ...)
-  job.status, job.worker = 'pending', nil
-  handoff.wait(job, NOW + delay_ms)
-  return 'retrying'
-end
-
--- Back to where it waited, from a worker that has not run it: no attempt as its users count them.
--- A job that was only handed over, PENDING all the time, doesn't live longer by it.
-local function give_back(job, why)
-  if job.status == 'pending' then
-    redis.call('HDEL', job.key, 'worker')
-    place.leave(job)
-    count_unbegun(job, 'last_op', other(job, why or 'handed'))
-    job.worker = nil
-    return handoff.offer(job)
-  end
-  return requeue(job, 0, 'returned', (job.returned or 0) + 1, 'last_op', other(job, why))
-end
-
 -- Field and value of last_op, for an end that isn't the attempt's own.
 local function by(job, token, op)
   if token == '' then return 'last_op', other(job, op) end
@@ -84,22 +60,6 @@ local function complete(job, token, op, result)
   return terminal(job, 'completed', fields)
 end
 
--- A failed attempt: again after the delay while retries are left, else FAILED for good.
--- The record's own max_retries goes before the worker's; below 0 = never again, whoever says otherwise.
-local function fail(job, token, op, error, traceback, delay_ms, max_retries)
-  local retries = tonumber(job.retries or 0)
-  if max_retries >= 0 and retries < (tonumber(job.max_retries) or max_retries) then
-    return requeue(job, delay_ms, 'retries', retries + 1, 'last_error', error,
-      'traceback', traceback, by(job, token, op))
-  end
-  return terminal(job, 'failed', { 'error', error, 'traceback', traceback, by(job, token, op) })
-end
-
--- An attempt that its worker could not begin and another may: no attempt as its users count them.
-local function postpone(job, reason, delay_ms)
-  return requeue(job, delay_ms, 'returned', (job.returned or 0) + 1, 'last_error', reason)
-end
-
 local function expire(job)
   return terminal(job, 'cancelled', { 'error', 'expired before it started', 'last_op',
     other(job, 'expired') })
@@ -107,14 +67,11 @@ end
 
 local finish = {
   other = other,
+  by = by,
   was_done_by = was_done_by,
   refusal = refusal_of,
+  count_unbegun = count_unbegun,
   terminal = terminal,
-  requeue = requeue,
-  give_back = give_back,
   complete = complete,
-  fail = fail,
-  postpone = postpone,
   expire = expire,
-  flush = handoff.flush,
 }

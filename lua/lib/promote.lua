@@ -17,11 +17,4 @@ local function due(limit)
   return #ids
 end
 
--- Milliseconds until the next scheduled job is due; -1 when there is none.
-local function wait_ms()
-  local head = redis.call('ZRANGE', keys.scheduled(), 0, 0, 'WITHSCORES')
-  if not head[1] then return -1 end
-  return math.max(0, head[2] - NOW)
-end
-
-local promote = { due = due, wait_ms = wait_ms }
+local promote = { due = due }

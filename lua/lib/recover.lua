@@ -1,4 +1,4 @@
--- include: keys, clock, record, finish
+-- include: keys, clock, record, finish, handoff, again
 -- Jobs in hands that don't hold them any more: leases that passed, and lists of workers that are
 -- gone. A running job's loss counts as an attempt; one that was only handed over goes back as it was.
 
@@ -15,7 +15,7 @@ local function lose(job, why, delay_ms)
     .. job.attempt - (job.returned or 0) .. ')'
   local losses, retries = (job.losses or 0) + 1, tonumber(job.retries or 0)
   if retries < max_retries then
-    finish.requeue(job, delay_ms, 'retries', retries + 1, 'losses', losses, 'last_error', reason,
+    again.requeue(job, delay_ms, 'retries', retries + 1, 'losses', losses, 'last_error', reason,
       'last_op', finish.other(job, 'lost'))
   else
     finish.terminal(job, 'failed', { 'error', reason, 'losses', losses, 'last_op',
@@ -28,7 +28,7 @@ local function take_back(job, why, delay_ms)
   if job.status == 'processing' then
     lose(job, why, delay_ms or 0)
   else
-    finish.give_back(job)
+    again.give_back(job)
   end
 end
 
@@ -99,7 +99,7 @@ local function dead(worker, why)
   redis.call('ZREM', keys.parked(), worker) -- nobody may hand it a job any more
   bury(processing, worker, why, ids)
   bury(inbox, worker, why, ids)
-  finish.flush()
+  handoff.flush()
   if redis.call('EXISTS', inbox, processing) == 0 then
     redis.call('ZREM', keys.workers(), worker)
     redis.call('DEL', keys.worker(worker))
@@ -125,7 +125,7 @@ end
 local function lost(limit)
   local count = expired_leases(limit)
   gone_workers(10)
-  finish.flush()
+  handoff.flush()
   return count
 end
 

@@ -1,10 +1,22 @@
--- include: promote, recover, cleanup
--- What every worker does for all in passing, in bounded steps: due jobs, lost jobs, old records.
+-- include: keys, clock
+-- What every worker does for all in passing, in bounded steps: due jobs, lost jobs, old records. Mostly there
+-- is nothing to do, which a look at each index tells.
+
+local function is_due(key) return redis.call('ZRANGEBYSCORE', key, '-inf', NOW, 'LIMIT', 0, 1)[1] end
 
 local function run(limit)
-  promote.due(limit)
-  recover.lost(limit)
-  cleanup.expired(limit)
+  if is_due(keys.scheduled()) then
+    -- include here: promote
+    promote.due(limit)
+  end
+  if is_due(keys.leases()) or is_due(keys.workers()) then
+    -- include here: recover
+    recover.lost(limit)
+  end
+  if is_due(keys.expiry()) then
+    -- include here: cleanup
+    cleanup.expired(limit)
+  end
 end
 
 local tend = { run = run }

@@ -119,17 +119,17 @@ MUTANTS = [
     ),
     Mutant(
         "a hand-over that came to nothing isn't counted as given back",
-        "lib/finish.lua",
-        "    count_unbegun(job, 'last_op', other(job, why or 'handed'))\n",
+        "lib/again.lua",
+        "    finish.count_unbegun(job, 'last_op', finish.other(job, why or 'handed'))\n",
         "",
         STOP,
         "and the counts rose by 0",
     ),
     Mutant(
         "an attempt that was handed over and given back is told that its end was taken",
-        "lib/finish.lua",
-        "count_unbegun(job, 'last_op', other(job, why or 'handed'))",
-        "count_unbegun(job)",
+        "lib/again.lua",
+        "finish.count_unbegun(job, 'last_op', finish.other(job, why or 'handed'))",
+        "finish.count_unbegun(job)",
         LAPSE,
         "was told that it had ended the job, and it had not",
     ),
@@ -315,7 +315,7 @@ MUTANTS = [
     ),
     Mutant(
         "a job that failed keeps its worker's name",
-        "lib/finish.lua",
+        "lib/again.lua",
         "local function requeue(job, delay_ms, ...)\n  redis.call('HDEL', job.key, 'worker')",
         "local function requeue(job, delay_ms, ...)\n  redis.call('EXISTS', job.key)",
         FAILURE,
@@ -348,7 +348,7 @@ MUTANTS = [
     # retries, ttl, submit
     Mutant(
         "failures don't use up retries",
-        "lib/finish.lua",
+        "lib/again.lua",
         "if max_retries >= 0 and retries < (tonumber(job.max_retries) or max_retries) then",
         "if max_retries >= 0 then",
         Bounds(Left(failures=1), terms=Terms(own_max_retries=0)),
