@@ -9,7 +9,7 @@
 -- include: go_on, keys, clock, batch, start, hold, tend, scheduled
 
 local worker, lease_ms, park_ms, want, slots, tend_limit, types_count = unpack(ARGV, 1, 7)
-park_ms, want, slots, types_count = tonumber(park_ms), tonumber(want), tonumber(slots), tonumber(types_count)
+want, slots, types_count = tonumber(want), tonumber(slots), tonumber(types_count)
 local deadline = start.deadline_after(lease_ms)
 local types = start.list_from(8, 7 + types_count)
 local jobs = {}
@@ -22,7 +22,7 @@ local more_may_wait = #jobs == 0 and start.claim(worker, deadline, want, slots, 
 batch.flush()
 if #jobs > 0 or more_may_wait then return { NOW, 0, cmsgpack.pack(jobs) } end
 
-local parked_until = NOW + park_ms
+local parked_until = string.format('%.0f', NOW + park_ms)
 redis.call('ZADD', keys.parked(), parked_until, worker)
 if types_count == 0 then types = { '' } end
 for _, job_type in ipairs(types) do
@@ -30,6 +30,6 @@ for _, job_type in ipairs(types) do
   redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. STAMP)
   redis.call('ZADD', key, parked_until, worker)
   -- It goes by itself when the last of its workers is gone.
-  if redis.call('PTTL', key) < park_ms then redis.call('PEXPIRE', key, park_ms) end
+  if redis.call('PTTL', key) < tonumber(park_ms) then redis.call('PEXPIRE', key, park_ms) end
 end
 return { NOW, scheduled.wait_ms(), cmsgpack.pack(jobs) }

@@ -57,7 +57,7 @@ local begins, chunk_ends = expiry.is_first(before + 1), expiry.last_with(before 
 local shortest, seen_ttl
 for i, first in ipairs(new) do
   local number = before + i
-  add(first, string.format('%d', number))
+  add(first, tostring(number))
   local ttl = ARGV[first + 5]
   if ttl ~= seen_ttl then
     seen_ttl, shortest = ttl, math.min(shortest or math.huge, tonumber(ttl))

@@ -20,7 +20,7 @@ if is_either and redis.call('EXISTS', key) == 1 then return 0 end
 
 -- The first write: at maxmemory the server refuses it, and nothing has been done.
 local number = redis.call('INCRBY', keys.seq(), '1')
-local seq = string.format('%d', number)
+local seq = tostring(number)
 local at = score.of_new(seq)
 if number % chunks.SIZE == 1 or #ttl_ms < 8 then -- the chunk's first, or one that lives for less than three hours
   -- include here: expiry

@@ -2,7 +2,7 @@
 -- What a worker finds in its own lists: jobs handed to it, and jobs that it claimed in a call whose
 -- reply was lost.
 
-local PER_CALL = 1000
+local LAST = '999' -- of those that one call looks at
 
 -- The worker doesn't wait on its inbox any more: nobody may hand it a job.
 local function unpark(worker) redis.call('ZREM', keys.parked(), worker) end
@@ -10,7 +10,7 @@ local function unpark(worker) redis.call('ZREM', keys.parked(), worker) end
 local function take_over(id, worker, deadline)
   local job, flat = record.read_whole(id)
   if not (job and record.is_live(job) and job.worker == worker) then
-    redis.call('LREM', keys.processing(worker), 1, id) -- taken back from this worker meanwhile
+    redis.call('LREM', keys.processing(worker), '1', id) -- taken back from this worker meanwhile
     if not job then
       -- include here: quarantine
       quarantine.look(id)
@@ -31,7 +31,7 @@ local function adopt(worker, deadline, known, jobs)
     -- What is handed over is another attempt than the one that the worker knows of.
     is_known[redis.call('LMOVE', inbox, processing, 'LEFT', 'RIGHT')] = nil
   end
-  for _, id in ipairs(redis.call('LRANGE', processing, 0, PER_CALL - 1)) do
+  for _, id in ipairs(redis.call('LRANGE', processing, '0', LAST)) do
     if not is_known[id] then
       jobs[#jobs + 1] = take_over(id, worker, deadline)
     end

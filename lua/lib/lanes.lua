@@ -36,7 +36,7 @@ local function newest(lane, before, from, limit)
 end
 
 local function last_turn(ring)
-  return tonumber(redis.call('ZRANGE', ring, -1, -1, 'WITHSCORES')[2] or 0)
+  return tonumber(redis.call('ZRANGE', ring, '-1', '-1', 'WITHSCORES')[2] or 0)
 end
 
 -- The companies of these jobs, of one ring, wait now and did not before: behind those that do.
@@ -44,7 +44,7 @@ local function join(ring, jobs)
   local turn, turns = last_turn(ring), {}
   for i, job in ipairs(jobs) do
     local n = #turns
-    turns[n + 1], turns[n + 2] = turn + i, job.co or ''
+    turns[n + 1], turns[n + 2] = string.format('%.0f', turn + i), job.co or ''
     if n + 2 == LANE_CHUNK or i == #jobs then
       redis.call('ZADD', ring, 'NX', unpack(turns))
       turns = {}
@@ -84,7 +84,7 @@ local function has_ring(job_type) return redis.call('EXISTS', keys.ring('0', job
 -- The job's company is served next: its turn came to nothing.
 local function to_front(job)
   local ring = ring_of(job)
-  local first = redis.call('ZRANGE', ring, 0, 0, 'WITHSCORES')
+  local first = redis.call('ZRANGE', ring, '0', '0', 'WITHSCORES')
   if first[1] and first[1] ~= (job.co or '') then
     redis.call('ZADD', ring, first[2] - 1, job.co or '')
   end

@@ -5,7 +5,7 @@
 local HANDOFF_LEASE_MS = 2000
 
 -- When the lease of a job passes that is handed over now.
-local function handoff_deadline() return NOW + HANDOFF_LEASE_MS end
+local function handoff_deadline() return string.format('%.0f', NOW + HANDOFF_LEASE_MS) end
 
 -- Pops one worker that is parked for this key right now. Entries of workers that left since, or
 -- whose time is over, are dropped on the way: each costs one pop, once.

@@ -7,7 +7,7 @@ local popped, order = {}, {}
 -- A worker ends jobs in the order in which it holds them: one command takes as many off the list as
 -- it reports, instead of one for each. What isn't `leave`ing goes back with put_back.
 local function pop(worker, count)
-  order = redis.call('LPOP', keys.processing(worker), count) or {}
+  order = redis.call('LPOP', keys.processing(worker), string.format('%d', count)) or {}
   for _, id in ipairs(order) do popped[id] = worker end
 end
 
@@ -26,8 +26,8 @@ local function leave(job)
     -- A write that needs no memory goes first: at maxmemory the server then lets the rest through.
     if popped[job.id] == job.worker then
       popped[job.id] = nil
-    elseif redis.call('LREM', keys.processing(job.worker), 1, job.id) == 0 then
-      redis.call('LREM', keys.inbox(job.worker), 1, job.id)
+    elseif redis.call('LREM', keys.processing(job.worker), '1', job.id) == 0 then
+      redis.call('LREM', keys.inbox(job.worker), '1', job.id)
     end
     batch.zrem(keys.leases(), job.id)
   elseif redis.call('ZREM', keys.scheduled(), job.id) == 0 then

@@ -17,7 +17,7 @@ local function send_on(ring, job_type, companies, served, turn)
       gone[#gone + 1] = company
     elseif turn then
       local n = #turns
-      turns[n + 1], turns[n + 2] = turn + i, company
+      turns[n + 1], turns[n + 2] = string.format('%.0f', turn + i), company
     end
   end
   if turns[1] then redis.call('ZADD', ring, unpack(turns)) end
@@ -40,10 +40,10 @@ local function take_level(level, job_type, want, into)
   local all_begin_with = keys.lane(level, job_type, '') -- the company is the end of a lane's name
   while #into < want do
     local room = want - #into
-    local companies = redis.call('ZRANGE', ring, 0, math.min(room, MOST_LANES) - 1)
+    local companies = redis.call('ZRANGE', ring, '0', string.format('%d', math.min(room, MOST_LANES) - 1))
     if #companies == 0 then return end
     local turn = (#companies > 1 or room == 1) and lanes.last_turn(ring) or nil
-    local share, served, popped = math.floor(room / #companies), {}, {}
+    local share, served, popped = string.format('%d', math.floor(room / #companies)), {}, {}
     for i, company in ipairs(companies) do
       served[i] = all_begin_with .. company
       popped[i] = redis.call('ZPOPMIN', served[i], share)

@@ -2,7 +2,7 @@
 -- What every worker does for all in passing, in bounded steps: due jobs, lost jobs, old records. Mostly there
 -- is nothing to do, which a look at each index tells.
 
-local function is_due(key) return redis.call('ZRANGEBYSCORE', key, '-inf', NOW, 'LIMIT', 0, 1)[1] end
+local function is_due(key) return redis.call('ZRANGEBYSCORE', key, '-inf', STAMP, 'LIMIT', '0', '1')[1] end
 
 local function run(limit)
   if is_due(keys.scheduled()) then

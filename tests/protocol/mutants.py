@@ -171,7 +171,7 @@ MUTANTS = [
         "lib/recover.lua",
         "redis.call('ZRANGEBYSCORE', keys.leases(), '-inf', NOW,",
         "redis.call('ZRANGEBYSCORE', keys.leases(), '-inf', '+inf',",
-        PLAIN,
+        LAPSE,
         "whose lease had not passed",
     ),
     Mutant(
@@ -180,6 +180,22 @@ MUTANTS = [
         "redis.call('ZRANGEBYSCORE', keys.leases(), '-inf', NOW,",
         "redis.call('ZRANGEBYSCORE', keys.leases(), '-inf', 0,",
         PLAIN,
+        "stuck",
+    ),
+    Mutant(
+        "jobs that are lost are not looked for in passing",
+        "lib/tend.lua",
+        "if is_due(keys.leases()) or is_due(keys.workers()) then",
+        "if false then",
+        PLAIN,
+        "stuck",
+    ),
+    Mutant(
+        "nor jobs that are due",
+        "lib/tend.lua",
+        "if is_due(keys.scheduled()) then",
+        "if false then",
+        FAILURE,
         "stuck",
     ),
     Mutant(
@@ -284,7 +300,7 @@ MUTANTS = [
     Mutant(
         "an ended job stays in the inbox that it was handed to",
         "lib/place.lua",
-        "redis.call('LREM', keys.inbox(job.worker), 1, job.id)",
+        "redis.call('LREM', keys.inbox(job.worker), '1', job.id)",
         "local _",
         Bounds(Left(), operator=("cancel",)),
         "still in ['inbox:",
