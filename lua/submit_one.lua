@@ -21,7 +21,6 @@ if is_either and redis.call('EXISTS', key) == 1 then return 0 end
 -- The first write: at maxmemory the server refuses it, and nothing has been done.
 local number = redis.call('INCRBY', keys.seq(), '1')
 local seq = tostring(number)
-local at = score.of_new(seq)
 if number % chunks.SIZE == 1 or #ttl_ms < 8 then -- the chunk's first, or one that lives for less than three hours
   -- include here: expiry
   expiry.watch(number, tonumber(ttl_ms), expiry.is_first(number))
@@ -30,18 +29,13 @@ end
 -- With room for what most have: a table that grows is copied each time.
 local fields = { 'status', 'pending', 'type', job_type, 'seq', seq, 'at', STAMP, 'ttl', ttl_ms, nil, nil, nil, nil, nil, nil, nil, nil }
 if company ~= '' then fields[11], fields[12] = 'co', company end
-redis.call('ZADD', keys.index(), at, id)
+local away
 if user ~= '' then
   -- include here: homes
+  away = homes.is_away(user, company)
   local n = #fields
   fields[n + 1], fields[n + 2] = 'u', user
-  if homes.is_away(user, company) then
-    fields[n + 3], fields[n + 4] = 'away', '1'
-    redis.call('ZADD', keys.index_away(user), at, id)
-    if company ~= '' then redis.call('ZADD', keys.index_both(company, user), at, id) end
-  else
-    redis.call('ZADD', keys.index_user(user), at, id)
-  end
+  if away then fields[n + 3], fields[n + 4] = 'away', '1' end
 end
 payload.add(fields, 'in', input)
 
@@ -55,6 +49,15 @@ if more ~= '' then
   end
 end
 redis.call('HSET', key, unpack(fields))
+
+local at = score.of_new(seq)
+redis.call('ZADD', keys.index(), at, id)
+if away then
+  redis.call('ZADD', keys.index_away(user), at, id)
+  if company ~= '' then redis.call('ZADD', keys.index_both(company, user), at, id) end
+elseif user ~= '' then
+  redis.call('ZADD', keys.index_user(user), at, id)
+end
 
 -- What isn't in a lane is listed for its company by an index (decision 21).
 if due_at > NOW then

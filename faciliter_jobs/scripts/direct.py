@@ -14,13 +14,12 @@ from .shake import INLINED, Library, code_of
 Names = dict[str, str]  # score.of_new: of_new
 
 _BARE = re.compile(r"(?<![.\w])[A-Za-z_]\w*")
-_ENTRY = re.compile(r" +(\w+) = ([A-Za-z_][\w.]*),")
+_ENTRY = re.compile(r" +(\w+) = ([A-Za-z_]\w*),")
 _MEMBER = re.compile(r"('[^'\n]*')|(?<![.\w])[a-z_]+\.\w+")
 
 
 def direct_names(libraries: dict[str, Library], script: str) -> Names:
-    """What can be called directly; takes it out of the libraries' tables. A library comes after those that
-    it needs."""
+    """What can be called directly; takes it out of the libraries' tables."""
     words = {name: _words("\n".join(p.code for p in lib.pieces if p.kept)) for name, lib in libraries.items()}
     words[""] = _words(code_of(script))
     found: Names = {}
@@ -28,11 +27,8 @@ def direct_names(libraries: dict[str, Library], script: str) -> Names:
         others = set().union(*(words[name] for name in words if name != library.name))
         for entry in library.table if library.name not in INLINED else ():
             named = _ENTRY.match(entry.lines[0][1])
-            if not (named and entry.kept):
-                continue
-            passed_on = found.get(named[2])  # another library's, as in finish.flush = handoff.flush
-            if passed_on or (named[2] not in others and "." not in named[2]):
-                found[f"{library.name}.{named[1]}"] = passed_on or named[2]
+            if named and entry.kept and named[2] not in others:
+                found[f"{library.name}.{named[1]}"] = named[2]
                 entry.kept = False
     return found
 

@@ -123,10 +123,10 @@ local function gone_workers(limit)
 end
 
 local function lost(limit)
-  local count = expired_leases(limit)
+  local passed = expired_leases(limit)
   gone_workers(10)
   handoff.flush()
-  return count
+  return passed
 end
 
 local recover = { lost = lost, dead = dead }

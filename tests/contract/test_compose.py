@@ -18,12 +18,16 @@ from faciliter_jobs.scripts.compose import (
     lua_folder,
     script_names,
 )
-from faciliter_jobs.scripts.shake import Library
+from faciliter_jobs.scripts.shake import Library, code_of
 from faciliter_jobs.transport import translate
 from tests.support.server import client_of
 
 SCRIPTS = script_names()
 FILES = sorted(path.relative_to(lua_folder()).as_posix() for path in lua_folder().rglob("*.lua"))
+
+
+def _text(file: str) -> str:
+    return (lua_folder() / file).read_text("utf-8")
 
 
 @pytest.fixture
@@ -99,10 +103,9 @@ local lib = {
 
 def test_a_function_is_called_through_its_library_where_its_name_means_something_else(folder):
     made = folder(
-        main="-- include: a, b\nlocal two = a.two(1) + b.one(2) -- b.one\nreturn two",
+        main="-- include: a\nlocal two = a.two(1) + a.one(2) -- a.one\nreturn two",
         lib_a="local function one(x) return x end\nlocal function two(x) return one(x) end\n"
         "local a = { one = one, two = two }",
-        lib_b="-- include: a\nlocal function three(x) return x end\nlocal b = { one = a.one, three = three }",
     )
     assert compose("main", made).text.splitlines() == [
         "local function one(x) return x end",
@@ -110,8 +113,8 @@ def test_a_function_is_called_through_its_library_where_its_name_means_something
         "local a = {",
         "  two = two,",
         "}",
-        "-- include: a, b",
-        "local two = a.two(1) + one(2) -- b.one",
+        "-- include: a",
+        "local two = a.two(1) + one(2) -- a.one",
         "return two",
     ]
 
@@ -336,6 +339,20 @@ def test_a_library_is_written_so_that_it_can_be_taken_apart(path):
     else:  # the table stands on one line
         assert kept[: len(code) - 1] == code[:-1]
     assert library.table or path.stem in ("clock", "go_on")
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if includes_here_of(_text(file))])
+def test_a_branch_hides_none_of_the_names_around_it(file):
+    """What a library defines in a branch is in the way of a name of the file's own there."""
+    words = set(re.findall(r"(?<![.\w])[a-z_]\w*", code_of(_text(file))))
+    there, coming = set(includes_of(_text(file))), includes_here_of(_text(file))
+    while coming:
+        name = coming.pop()
+        if name not in there:
+            there.add(name)
+            coming += includes_of(_text(f"lib/{name}.lua"))
+            for piece in Library.parse(name, _text(f"lib/{name}.lua")).pieces:
+                assert not words & set(piece.names), name
 
 
 @pytest.mark.skipif(shutil.which("luacheck") is None, reason="luacheck is not installed")
