@@ -21,9 +21,10 @@ if is_either and redis.call('EXISTS', key) == 1 then return 0 end
 -- The first write: at maxmemory the server refuses it, and nothing has been done.
 local number = redis.call('INCRBY', keys.seq(), '1')
 local seq = tostring(number)
-if number % chunks.SIZE == 1 or #ttl_ms < 8 then -- the chunk's first, or one that lives for less than three hours
+local begins_chunk = number % chunks.SIZE == 1
+if begins_chunk or #ttl_ms < 8 then -- or it lives for less than three hours
   -- include here: expiry
-  expiry.watch(number, tonumber(ttl_ms), expiry.is_first(number))
+  expiry.watch(number, tonumber(ttl_ms), begins_chunk)
 end
 
 -- With room for what most have: a table that grows is copied each time.

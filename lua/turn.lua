@@ -40,6 +40,7 @@ if #ARGV >= first_outcome then
   place.pop(worker, (#ARGV - first_outcome + 1) / FIELDS)
   for first = first_outcome, #ARGV, FIELDS do words[#words + 1] = end_attempt(first) end
   place.put_back(worker)
+  -- As handoff.flush does, which is defined only where an attempt has failed.
   lanes.flush()
   batch.flush()
 end

@@ -115,7 +115,9 @@ class _Joiner:
 
     def _add(self, file: str, lines: list[Line], present: set[str], margin: str = "") -> None:
         for number, line in lines:
-            self.lines.append(margin + call_directly(inline(line, self._inlined), self._direct))
+            code, dashes, comment = line.partition("--")
+            code = call_directly(inline(code, self._inlined), self._direct)
+            self.lines.append(margin + code + dashes + comment)
             self.origin.append((file, number))
             in_branch = set(present)  # what is defined there isn't seen outside
             for library in includes_here_of(line):

@@ -37,6 +37,5 @@ def _words(code: str) -> set[str]:
     return set(_BARE.findall(code))
 
 
-def call_directly(line: str, names: Names) -> str:
-    code, dashes, comment = line.partition("--")
-    return _MEMBER.sub(lambda m: m[1] or names.get(m[0], m[0]), code) + dashes + comment
+def call_directly(code: str, names: Names) -> str:
+    return _MEMBER.sub(lambda m: m[1] or names.get(m[0], m[0]), code)

@@ -21,16 +21,16 @@ def functions_of(text: str) -> Functions:
     }
 
 
-def inline(line: str, functions: Functions) -> str:
+def inline(code: str, functions: Functions) -> str:
     """A line of code without calls of `keys.<name>(...)`; innermost last."""
-    code, dashes, comment = line.partition("--")
+    line = code
     while call := re.search(r"\bkeys\.(\w+)\(", code):
         end, arguments = _arguments(code, call.end())
         parameters, expression = functions[call[1]]
         if len(arguments) != len(parameters):
             raise ValueError(f"keys.{call[1]}: {len(arguments)} arguments, not {len(parameters)}: {line}")
         code = f"{code[: call.start()]}({_fill(expression, dict(zip(parameters, arguments)))}){code[end:]}"
-    return code + dashes + comment
+    return code
 
 
 def _arguments(code: str, start: int) -> tuple[int, list[str]]:

@@ -36,8 +36,8 @@ class Adoption:
     ) -> None:
         read = functools.partial(begun_from_reply, worker=worker, max_retries=max_retries)
         self.show = scripts.handed(tag, worker=worker, read=read)
-        self.adopt = scripts.adopt(tag, worker=worker, lease_ms=lease_ms, known=())
         self._adopt_beside = functools.partial(scripts.adopt, tag, worker=worker, lease_ms=lease_ms)
+        self.adopt = self._adopt_beside(known=())
         self._transport = transport
         self._on_gone = on_gone  # token and id of a job that was begun and isn't ours
         self._lock = threading.RLock()

@@ -85,10 +85,7 @@ class Claimer:
         if parked.jobs:
             return parked.jobs
         handed = self.wait(parked)
-        if handed is None:
-            return []
-        begun = self.begin(handed)
-        return self.adopt() if begun is None else [begun]
+        return [] if handed is None else self.take_up(handed)
 
     def park(self, want: int, known: Sequence[str] = ()) -> Parked:
         """Jobs to do, or how long to `wait` for some. `known`: ids that are held already."""
@@ -109,15 +106,17 @@ class Claimer:
         return parked
 
     def wait(self, parked: Parked) -> Handed | None:
-        """A job that was handed over within the poll interval, to be had by `begin` or `adopt`."""
+        """A job that was handed over within the poll interval, to be had by `take_up`."""
         wait = self._poll_interval
         if parked.wait_ms is not None:
             wait = min(wait, parked.wait_ms / 1000)
         return self._inbox.wait(wait) if wait > 0 else None
 
-    def begin(self, handed: Handed, known: Sequence[str] = ()) -> Claimed | None:
-        """The attempt to run at once; None: to be had by `adopt`. `known`: other ids that are held."""
-        return self._adoption.begin(handed, known) if self._adoption else None
+    def take_up(self, handed: Handed, known: Sequence[str] = ()) -> list[Claimed]:
+        """What was handed over, begun at once where that may be, else by `adopt`. `known`: other ids that are
+        held."""
+        begun = self._adoption.begin(handed, known) if self._adoption else None
+        return self.adopt(known) if begun is None else [begun]
 
     def adopt(self, known: Sequence[str] = ()) -> list[Claimed]:
         """What stands in the worker's own lists and isn't among the ids in `known`."""

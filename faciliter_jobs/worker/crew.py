@@ -207,8 +207,7 @@ class Crew:
         But it may be what a park has found already: an attempt that is in hand isn't begun again."""
         with self._talk:
             known = [job_id for job_id in self._known() if job_id != handed.job_id]
-            begun = self._claimer.begin(handed, known)
-            jobs = self._claimer.adopt(known) if begun is None else [begun]
+            jobs = self._claimer.take_up(handed, known)
             self._may_have_more = False
             self._receive([claimed for claimed in jobs if not self._has(claimed.token)])
 

@@ -86,9 +86,8 @@ TYPES = ("noop", "slow", "flaky", "inside", "greedy")
 
 def work(config: JobConfig, recorder: Recorder, name: str, jumping_clock: bool) -> None:
     """Until SIGTERM. `name`: `w1-2` is the second process of slot 1."""
-    kind = KINDS[int(name[1:].partition("-")[0]) % len(KINDS)]
-    if given := os.environ.get("CHAOS_WORKER"):
-        kind = json.loads(given)
+    given = os.environ.get("CHAOS_WORKER")
+    kind = json.loads(given) if given else KINDS[int(name[1:].partition("-")[0]) % len(KINDS)]
     queue = recording_queue(config, recorder, jumping_clock=jumping_clock)
     worker = JobWorker(
         queue,

@@ -313,7 +313,7 @@ def test_it_stays_under_lua_s_limit_of_200_locals_in_a_function(name):
 
 @pytest.mark.parametrize("file", FILES)
 def test_a_file_includes_the_libraries_that_it_uses_and_no_others(file):
-    text = (lua_folder() / file).read_text("utf-8")
+    text = _text(file)
     code = re.sub(r"--.*", "", text)
     tables = {path.stem for path in (lua_folder() / "lib").glob("*.lua")} - {"clock"}
     used = {name for name in re.findall(r"(?<![.\w'])([a-z_]+)[.]\w", code) if name in tables}
@@ -388,7 +388,7 @@ UNLIMITED_BY_SCORE = {
 @pytest.mark.parametrize("file", FILES)
 def test_no_script_scans_or_reads_without_a_bound(file):
     """LESSONS 32, 34: every script takes a limit; no KEYS, no SCAN, no `0 -1`."""
-    code = re.sub(r"--.*", "", (lua_folder() / file).read_text("utf-8"))
+    code = re.sub(r"--.*", "", _text(file))
     found = [match for pattern in _UNBOUNDED for match in re.findall(pattern, code)]
     found = [text for text in found if not any(file == f and t and t in text for f, t in BOUNDED)]
     if file in UNLIMITED_BY_SCORE:
@@ -400,7 +400,7 @@ def test_no_script_scans_or_reads_without_a_bound(file):
 @pytest.mark.parametrize("file", FILES)
 def test_the_time_is_read_in_one_place(file):
     """LESSONS 39: the server's clock only."""
-    code = (lua_folder() / file).read_text("utf-8")
+    code = _text(file)
     assert ("'TIME'" in code) == (file == "lib/clock.lua")
     assert "os.time" not in code and "os.clock" not in code
 
@@ -417,7 +417,7 @@ def test_the_clock_counts_milliseconds(server, microseconds):
 
 @pytest.mark.parametrize("file", FILES)
 def test_a_key_name_is_made_in_one_place(file):
-    code = re.sub(r"--.*", "", (lua_folder() / file).read_text("utf-8"))
+    code = re.sub(r"--.*", "", _text(file))
     if file != "lib/keys.lua":
         assert "TAG" not in code and "KEYS" not in code
 

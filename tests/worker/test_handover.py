@@ -317,7 +317,7 @@ def test_what_the_worker_has_had_is_not_begun_when_the_blmove_s_reply_is_read(qu
     claimer.report([Outcome(job_id, had[0].token, "completed", b"")])
     handed = claimer.wait(claimer.park(1))
     assert handed is not None and handed.job_id == job_id
-    assert (claimer.begin(handed), claimer.adopt()) == (None, [])
+    assert (waiter.adoption.begin(handed), claimer.adopt()) == (None, [])
     claimer.close()
 
 
