@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -38,6 +40,24 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def server() -> Server:
     return _the_server()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_task_fails_unseen() -> Iterator[None]:
+    """asyncio logs what nobody asked a task for whenever the task is collected: in any later test."""
+    unseen: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            unseen.append(record.getMessage())
+
+    handler = Handler(logging.ERROR)
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(handler)
+    yield
+    gc.collect()
+    logger.removeHandler(handler)
+    assert not unseen, unseen
 
 
 @pytest.fixture

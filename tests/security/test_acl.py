@@ -140,12 +140,17 @@ def _wait(site, config):
     async def main():
         async with AsyncJobQueue(config) as shared:
             waits = [asyncio.ensure_future(shared.wait_for_job(job_id, 10)) for job_id in (first, second)]
-            for wait, job_id in zip(waits, (first, second)):
-                while not wait.done() and not site.client.pubsub_numsub(keys.done(site.tag, job_id))[0][1]:
-                    await asyncio.sleep(0.005)
-                site.admin.complete(job_id)
-                assert (await wait).status.value == "completed"
-                await asyncio.sleep(0.05)  # the first channel is left
+            try:
+                for wait, job_id in zip(waits, (first, second)):
+                    while (
+                        not wait.done() and not site.client.pubsub_numsub(keys.done(site.tag, job_id))[0][1]
+                    ):
+                        await asyncio.sleep(0.005)
+                    site.admin.complete(job_id)
+                    assert (await wait).status.value == "completed"
+                    await asyncio.sleep(0.05)  # the first channel is left
+            finally:
+                await asyncio.gather(*waits, return_exceptions=True)  # what is denied, both are
 
     asyncio.run(main())
 
