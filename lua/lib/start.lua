@@ -82,7 +82,7 @@ local function claim(worker, deadline, want, slots, types, jobs)
   for _, job_type in ipairs(types) do
     while #jobs < want do
       if budget <= 0 then return true end
-      local ids = take.ids(job_type, math.min(want - #jobs, budget))
+      local ids = take.ids(job_type, math.min(want - #jobs, budget), slots)
       if #ids == 0 then break end
       budget = budget - #ids
       local started, ends = start_ids(ids, worker, deadline, slots, jobs, holds_more)

@@ -5,7 +5,9 @@
 -- Only level 0 exists so far; the keys already have the place for more (strict, highest first).
 local LEVELS = { '0' }
 
-local MOST_LANES = 1000 -- in one round: they are named in one command
+-- Companies that one round serves: as many as one command may name lanes. A worker that runs one job at a time
+-- asks for many when they are quick (it holds 50 ms of work), and takes several from each of fewer companies.
+local MOST, MOST_FOR_ONE_SLOT = 1000, 32
 
 -- Sends the companies that were served to the end of the ring, in their order (no `turn`: they stay), and
 -- those whose lane is empty now off it. Mostly none is, or all are, which one command tells.
@@ -34,13 +36,14 @@ local function interleave(popped, into)
   end
 end
 
--- Whole rounds of the ring at a time: as if each job were taken alone, in fewer commands.
-local function take_level(level, job_type, want, into)
+-- Whole rounds of the ring at a time: as if each job were taken alone, in fewer commands, while no more than
+-- `most` companies wait (decision 25).
+local function take_level(level, job_type, want, most, into)
   local ring = keys.ring(level, job_type)
   local all_begin_with = keys.lane(level, job_type, '') -- the company is the end of a lane's name
   while #into < want do
     local room = want - #into
-    local companies = redis.call('ZRANGE', ring, '0', string.format('%d', math.min(room, MOST_LANES) - 1))
+    local companies = redis.call('ZRANGE', ring, '0', string.format('%d', math.min(room, most) - 1))
     if #companies == 0 then return end
     local turn = (#companies > 1 or room == 1) and lanes.last_turn(ring) or nil
     local share, served, popped = string.format('%d', math.floor(room / #companies)), {}, {}
@@ -53,11 +56,11 @@ local function take_level(level, job_type, want, into)
   end
 end
 
--- Takes up to `want` waiting ids of a type, fairly between companies: O(want * log n), whatever the
--- number of jobs and of companies.
-local function take_ids(job_type, want)
-  local found = {}
-  for _, level in ipairs(LEVELS) do take_level(level, job_type, want, found) end
+-- Takes up to `want` waiting ids of a type, fairly between companies, for a worker with so many slots:
+-- O(want * log n), whatever the number of jobs and of companies.
+local function take_ids(job_type, want, slots)
+  local found, most = {}, slots == 1 and MOST_FOR_ONE_SLOT or MOST
+  for _, level in ipairs(LEVELS) do take_level(level, job_type, want, most, found) end
   return found
 end
 

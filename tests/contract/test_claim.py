@@ -151,6 +151,41 @@ def test_a_company_that_comes_back_stands_at_the_end_of_the_ring(stage):
     assert set(_companies(stage, stage.claim(3))) == {"A", "B", "C"}
 
 
+def _many_companies(stage, number, jobs_each):
+    """Returns the companies in the order of their turns."""
+    stage.check = False
+    jobs = [stage.new_job(company=f"c{i}") for i in range(number) for _ in range(jobs_each)]
+    stage.run(scripts.submit(stage.tag, jobs=jobs))
+    return [name.decode() for name in stage.client.zrange(stage.tag + "ring:0:t", 0, number)]
+
+
+@pytest.mark.parametrize("want", [1, 20, 32])
+def test_a_claim_of_few_jobs_takes_one_of_each_company(stage, want):
+    companies = _many_companies(stage, 100, 2)
+    served = [company for _ in range(100 // want) for company in _companies(stage, stage.claim(want))]
+    assert served == companies[: len(served)]
+
+
+def test_a_claim_of_many_jobs_takes_several_of_each_of_32_companies(stage):
+    """Decision 25. All others are served before these are again."""
+    companies = _many_companies(stage, 96, 10)
+    for first in (0, 32, 64, 0):
+        assert _companies(stage, stage.claim(128)) == companies[first : first + 32] * 4
+
+
+def test_a_worker_with_many_slots_takes_one_of_each_company(stage):
+    """Its handlers need not be quick: a second job would hold a slot that another company waits for."""
+    companies = _many_companies(stage, 200, 2)
+    turned = stage.turn([], 150, slots=150)
+    assert _companies(stage, turned.jobs) == companies[:150]
+
+
+def test_companies_with_less_than_their_share_leave_the_rest_to_the_next(stage):
+    companies = _many_companies(stage, 100, 1)
+    assert _companies(stage, stage.claim(64)) == companies[:64]
+    assert stage.client.zcard(stage.tag + "ring:0:t") == 36
+
+
 @pytest.mark.parametrize("single", [["B"], ["A", "B"], ["A", "B", "C"]], ids=len)
 def test_lanes_that_a_claim_empties_are_off_the_ring_and_the_others_stay(stage, single):
     """One, several or all of them at once; `stage` checks the invariant after each call."""
@@ -164,7 +199,7 @@ def test_lanes_that_a_claim_empties_are_off_the_ring_and_the_others_stay(stage, 
 
 
 def test_more_companies_at_once_than_one_command_names(stage):
-    """lib/lanes: 2,000 arguments in one command; lib/take: 1,000 lanes in one round."""
+    """lib/lanes: 2,000 arguments in one command; lib/take: 32 lanes in one round."""
     stage.check = False
     jobs = [stage.new_job(company=f"c{i}") for i in range(2500)]
     assert stage.run(scripts.submit(stage.tag, jobs=jobs)) == len(jobs)
