@@ -9,6 +9,6 @@ unused = true
 files["lua/lib"] = { ignore = { "211/[a-z_]+", "211/NOW", "211/STAMP", "211/TAG" } }
 local libs = {
   "go_on", "keys", "belongs", "checkup", "mends", "families", "batch", "record", "payload", "new_job", "options", "chunks", "score",  "index", "homes", "take", "expiry", "lanes", "parked", "handoff", "place", "notice", "finish", "again", "scheduled", "start",
-  "hold", "promote", "quarantine", "recover", "cleanup", "tend", "NOW", "STAMP", "TAG",
+  "hold", "idle", "promote", "quarantine", "recover", "cleanup", "tend", "NOW", "STAMP", "TAG",
 }
 for _, name in ipairs(libs) do table.insert(read_globals, name) end

@@ -32,7 +32,9 @@ TRANSITIONS: dict[tuple[JobStatus | None, JobStatus | None], frozenset[str]] = {
     (JobStatus.PENDING, JobStatus.PROCESSING): frozenset({"claim", "park", "adopt", "turn"}),
     (JobStatus.PENDING, JobStatus.COMPLETED): frozenset({"complete"}),
     (JobStatus.PENDING, JobStatus.FAILED): frozenset({"fail", "repair_jobs", "repair_field"}),
-    (JobStatus.PENDING, JobStatus.CANCELLED): frozenset({"cancel", "cleanup", "claim", "adopt"}),
+    (JobStatus.PENDING, JobStatus.CANCELLED): frozenset(
+        {"cancel", "cleanup", "claim", "adopt", "recover", "lose"}
+    ),
     (JobStatus.PROCESSING, JobStatus.COMPLETED): frozenset({"complete"}),
     (JobStatus.PROCESSING, JobStatus.FAILED): frozenset({"fail", "recover", "lose", "repair_jobs"}),
     (JobStatus.PROCESSING, JobStatus.CANCELLED): frozenset({"cancel"}),

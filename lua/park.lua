@@ -6,7 +6,7 @@
 -- MOVES    PENDING -> PROCESSING as claim and adopt do; else the worker into parked; and what promote, recover and cleanup move
 -- AGAIN    returns what the lost reply named, from the worker's own lists
 -- COST     O((want + tend_limit) * log n + types)
--- include: go_on, keys, clock, batch, start, hold, tend, scheduled
+-- include: go_on, clock, batch, start, hold, tend
 
 local worker, lease_ms, park_ms, want, slots, tend_limit, types_count = unpack(ARGV, 1, 7)
 want, slots, types_count = tonumber(want), tonumber(slots), tonumber(types_count)
@@ -20,16 +20,8 @@ hold.adopt(worker, deadline, start.list_from(8 + types_count), jobs)
 -- What it holds already is enough for this turn, and may have to run alone.
 local more_may_wait = #jobs == 0 and start.claim(worker, deadline, want, slots, types, jobs)
 batch.flush()
-if #jobs > 0 or more_may_wait then return { NOW, 0, cmsgpack.pack(jobs) } end
-
-local parked_until = string.format('%.0f', NOW + park_ms)
-redis.call('ZADD', keys.parked(), parked_until, worker)
-if types_count == 0 then types = { '' } end
-for _, job_type in ipairs(types) do
-  local key = keys.parked_for(job_type)
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. STAMP)
-  redis.call('ZADD', key, parked_until, worker)
-  -- It goes by itself when the last of its workers is gone.
-  if redis.call('PTTL', key) < tonumber(park_ms) then redis.call('PEXPIRE', key, park_ms) end
+if #jobs == 0 and not more_may_wait then
+  -- include here: idle
+  return { NOW, idle.park(worker, types, park_ms), cmsgpack.pack(jobs) }
 end
-return { NOW, scheduled.wait_ms(), cmsgpack.pack(jobs) }
+return { NOW, 0, cmsgpack.pack(jobs) }

@@ -1,17 +1,19 @@
--- PURPOSE  A busy worker's turn: ends the attempts that it has finished, then claims up to `want` more jobs.
+-- PURPOSE  A worker's turn: ends the attempts that it has finished, then claims up to `want` more jobs; when there is none, it may register as waiting on its inbox, as park does.
 -- KEYS     tag
--- ARGV     worker, lease_ms, want, slots, types_count, types..., outcomes...
+-- ARGV     worker, lease_ms, want, slots, park_ms, types_count, types..., outcomes...
 --          slots = how many jobs the worker runs at once; types_count 0 = any type
+--          park_ms = for how long it waits when nothing is claimed; 0 = it doesn't, since it holds other jobs
 -- each     job_id, token, ending, payload, traceback, retry_delay_ms, max_retries
 --          ending 'completed' with the result (msgpack) as payload, 'failed' with the error, or 'postponed' with the reason: tried again after the delay, as if it had not been started
 --          the last three only matter for 'failed', and retry_delay_ms for 'postponed'
 -- RETURNS  {now, words, jobs}, both packed (msgpack): a word for each outcome, as complete and fail return; jobs as of claim
--- MOVES    as complete, fail and claim do
--- AGAIN    the outcomes are "already"; it claims more, so the client sends it again with want = 0 only
+--          and, when it is registered as waiting, {..., wait_ms} as of park
+-- MOVES    as complete, fail and claim do; else the worker into parked
+-- AGAIN    the outcomes are "already"; it claims more, or finds the worker parked, so the client sends it again with want = 0 only
 -- COST     O((outcomes + want) * log n)
--- include: clock, batch, lanes, record, place, finish, start
+-- include: keys, clock, batch, lanes, record, place, finish, start
 
-local worker, lease_ms, want, slots, types_count = unpack(ARGV, 1, 5)
+local worker, lease_ms, want, slots, park_ms, types_count = unpack(ARGV, 1, 6)
 want, slots, types_count = tonumber(want), tonumber(slots), tonumber(types_count)
 
 local function end_attempt(first)
@@ -34,7 +36,7 @@ local function end_attempt(first)
   return again.fail(job, token, token, payload, traceback, tonumber(retry_delay_ms), tonumber(max_retries))
 end
 
-local FIELDS, first_outcome = 7, 6 + types_count
+local FIELDS, first_outcome = 7, 7 + types_count
 local words = {}
 if #ARGV >= first_outcome then
   place.pop(worker, (#ARGV - first_outcome + 1) / FIELDS)
@@ -45,9 +47,16 @@ if #ARGV >= first_outcome then
   batch.flush()
 end
 
-local jobs = {}
+local jobs, until_due = {}, nil
 if want > 0 then
-  start.claim(worker, start.deadline_after(lease_ms), want, slots, start.list_from(6, 5 + types_count), jobs)
+  local types = start.list_from(7, 6 + types_count)
+  local more_may_wait = start.claim(worker, start.deadline_after(lease_ms), want, slots, types, jobs)
   batch.flush()
+  local is_idle = #jobs == 0 and not more_may_wait and park_ms ~= '0'
+  -- What its lists hold it doesn't know of, or another call of its reports just now: then it is for park.
+  if is_idle and redis.call('EXISTS', keys.processing(worker), keys.inbox(worker)) == 0 then
+    -- include here: idle
+    until_due = idle.park(worker, types, park_ms)
+  end
 end
-return { NOW, cmsgpack.pack(words), cmsgpack.pack(jobs) }
+return { NOW, cmsgpack.pack(words), cmsgpack.pack(jobs), until_due }

@@ -25,6 +25,7 @@ class Turned:
 
     endings: list[Ending]
     jobs: list[Claimed]
+    parked: Parked | None = None  # the worker is registered as waiting: there are no jobs
 
 
 @dataclass(slots=True)
@@ -61,6 +62,10 @@ def _jobs_for(worker: str) -> Callable[[Any], list[Claimed]]:
     return parse
 
 
+def _wait(wait_ms: int) -> int | None:
+    return None if wait_ms < 0 else wait_ms
+
+
 def claim(tag: str, *, worker: str, lease_ms: int, want: int, types: Sequence[str]) -> Call[list[Claimed]]:
     return Call("claim", tag, [worker, lease_ms, want, *types], _jobs_for(worker), resend=False)
 
@@ -79,7 +84,7 @@ def park(
 ) -> Call[Parked]:
     def parse(reply: Any) -> Parked:
         now, wait_ms, jobs = reply
-        return Parked(claimed_from_reply(unpacked(jobs), worker, now), None if wait_ms < 0 else wait_ms)
+        return Parked(claimed_from_reply(unpacked(jobs), worker, now), _wait(wait_ms))
 
     args: list[Arg] = [worker, lease_ms, park_ms, want, slots, tend_limit, len(types), *types, *known]
     return Call("park", tag, args, parse, resend=False)
@@ -101,14 +106,16 @@ def turn(
     lease_ms: int,
     want: int,
     slots: int = 1,
+    park_ms: int = 0,
     types: Sequence[str],
     outcomes: Sequence[Outcome],
 ) -> Call[Turned]:
     def parse(reply: Any) -> Turned:
-        now, words, jobs = reply
+        now, words, jobs, *wait_ms = reply
         endings = [ending_of(word) for word in unpacked(words)]
-        return Turned(endings, claimed_from_reply(unpacked(jobs), worker, now))
+        claimed = claimed_from_reply(unpacked(jobs), worker, now)
+        return Turned(endings, claimed, Parked([], _wait(*wait_ms)) if wait_ms else None)
 
-    args: list[Arg] = [worker, lease_ms, want, slots, len(types), *types]
+    args: list[Arg] = [worker, lease_ms, want, slots, park_ms, len(types), *types]
     args.extend(arg for outcome in outcomes for arg in outcome.args())
     return Call("turn", tag, args, parse, resend=want == 0)

@@ -12,7 +12,7 @@ from ..scripts import Call, Ending, Outcome, Parked, Turned
 from ..scripts.base import R
 from ..transport import Pending
 from .adoption import Adoption
-from .inbox import Handed, Inbox
+from .inbox import Handed, Inbox, clock
 
 _TEND_LIMIT = 100  # of due, lost and old jobs each that one call looks after for all
 _PARK_MARGIN_MS = 500
@@ -35,6 +35,8 @@ class Claimer:
         self._types = list(types)  # empty: any type
         self._lease_ms = lease_ms
         self._poll_interval = poll_interval
+        self._park_ms = round(poll_interval * 1000) + _PARK_MARGIN_MS
+        self._asked_at = 0.0  # when the last call was sent that may park, by `clock`
         self._slots = slots
         self._rotates = False
         self._tended_at = 0.0
@@ -42,9 +44,10 @@ class Claimer:
         calls = (adoption.show, adoption.adopt) if adoption else ()
         self._inbox = Inbox(queue.transport, queue.tag, worker, *calls)
 
-    def prepare_turn(self, outcomes: Sequence[Outcome], want: int) -> Pending[Turned]:
-        """A call that ends attempts and claims more, packed and not sent yet."""
-        return self._queue.transport.prepare(self._turn(outcomes, want))
+    def prepare_turn(self, outcomes: Sequence[Outcome], want: int, *, parks: bool) -> Pending[Turned]:
+        """A call that ends attempts and claims more, packed and not sent yet. It `parks` a worker that holds
+        nothing else when nothing waits: then jobs are `handed_over`."""
+        return self._queue.transport.prepare(self._turn(outcomes, want, parks))
 
     def send_turn(self, turn: Pending[Turned]) -> None:
         """Its reply is read later. When that fails, the outcomes may or may not have been taken:
@@ -52,29 +55,32 @@ class Claimer:
         the next park finds them."""
         self.confirm()
         self.tend_now_and_then()
+        self._asked_at = clock()
         turn.send()
 
-    def turn(self, outcomes: Sequence[Outcome], want: int) -> Turned:
-        """Ends attempts and claims more, and waits for the reply."""
+    def turn(self, outcomes: Sequence[Outcome], want: int, *, parks: bool) -> Turned:
+        """As `prepare_turn`; waits for the reply."""
         self.tend_now_and_then()
-        return self._run(self._turn(outcomes, want))
+        self._asked_at = clock()
+        return self._run(self._turn(outcomes, want, parks))
 
     def report(self, outcomes: Sequence[Outcome]) -> list[Ending]:
         """Ends attempts; safe to do twice."""
-        return self._run(self._turn(outcomes, 0)).endings
+        return self._run(self._turn(outcomes, 0, parks=False)).endings
 
     def release(self, jobs: Sequence[Claimed]) -> None:
         """Gives jobs back that have not been started."""
         held = [(claimed.job_id, claimed.token) for claimed in jobs]
         self._run(scripts.release(self._queue.tag, worker=self._worker, held=held))
 
-    def _turn(self, outcomes: Sequence[Outcome], want: int) -> Call[Turned]:
+    def _turn(self, outcomes: Sequence[Outcome], want: int, parks: bool) -> Call[Turned]:
         return scripts.turn(
             self._queue.tag,
             worker=self._worker,
             lease_ms=self._lease_ms,
             want=want,
             slots=self._slots,
+            park_ms=self._park_ms if parks else 0,
             types=self._rotated_types() if want else [],
             outcomes=outcomes,
         )
@@ -82,19 +88,22 @@ class Claimer:
     def next_jobs(self, want: int) -> list[Claimed]:
         """What there is to do, waiting for at most one poll interval; [] when there is nothing."""
         parked = self.park(want)
-        if parked.jobs:
-            return parked.jobs
+        return parked.jobs or self.handed_over(parked)
+
+    def handed_over(self, parked: Parked) -> list[Claimed]:
+        """What is handed over to the worker that is parked, within at most one poll interval."""
         handed = self.wait(parked)
         return [] if handed is None else self.take_up(handed)
 
     def park(self, want: int, known: Sequence[str] = ()) -> Parked:
         """Jobs to do, or how long to `wait` for some. `known`: ids that are held already."""
         self._tended_at = time.monotonic()
+        self._asked_at = clock()
         call = scripts.park(
             self._queue.tag,
             worker=self._worker,
             lease_ms=self._lease_ms,
-            park_ms=round(self._poll_interval * 1000) + _PARK_MARGIN_MS,
+            park_ms=self._park_ms,
             want=want,
             slots=self._slots,
             tend_limit=_TEND_LIMIT,
@@ -110,7 +119,7 @@ class Claimer:
         wait = self._poll_interval
         if parked.wait_ms is not None:
             wait = min(wait, parked.wait_ms / 1000)
-        return self._inbox.wait(wait) if wait > 0 else None
+        return self._inbox.wait(wait, self._asked_at) if wait > 0 else None
 
     def take_up(self, handed: Handed, known: Sequence[str] = ()) -> list[Claimed]:
         """What was handed over, begun at once where that may be, else by `adopt`. `known`: other ids that are

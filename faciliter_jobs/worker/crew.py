@@ -168,17 +168,21 @@ class Crew:
         if want:
             want -= self._adopt()
         with self._talk:
+            parks = not self._roster  # first: then all that has run is among the outcomes
             outcomes = self._take_outcomes()
             try:
-                turned = self._claimer.turn(outcomes, want)
+                turned = self._claimer.turn(outcomes, want, parks=parks)
             except BaseException:
                 self._keep_outcomes(outcomes)  # perhaps reported: a second time does no harm
                 raise
             note_endings(outcomes, turned.endings)
             if want > 0 and not turned.jobs:
                 self._claimer.ask_again()
+            self._may_have_more = self._may_have_more or turned.parked is not None
             self._receive(turned.jobs)
         self._more_may_wait = 0 < want <= len(turned.jobs)
+        if turned.parked is not None:
+            self._begin_what_comes(turned.parked)
 
     def _adopt(self) -> int:
         """Takes over what stands unknown in the worker's own lists, and parks no more."""
@@ -199,7 +203,12 @@ class Crew:
             self._more_may_wait = len(parked.jobs) >= want
         elif parked.wait_ms == 0:
             self._must_drain = bool(self._roster)
-        elif handed := self._wait_on_inbox(parked):
+        else:
+            self._begin_what_comes(parked)
+
+    def _begin_what_comes(self, parked: Parked) -> None:
+        """What is handed over to the worker, which is parked."""
+        if handed := self._wait_on_inbox(parked):
             self._begin(handed)
 
     def _begin(self, handed: Handed) -> None:

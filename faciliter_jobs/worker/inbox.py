@@ -62,13 +62,14 @@ class Inbox:
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
 
-    def wait(self, seconds: float) -> Handed | None:
-        """The job that came; None when none did, or when woken."""
+    def wait(self, seconds: float, since: float) -> Handed | None:
+        """The job that came; None when none did, or when woken. `since`: when the worker asked to be parked,
+        by `clock`. Nothing has come before that."""
         deadline = time.monotonic() + seconds
         try:
             while True:
                 if self._asked_at is None:
-                    self._ask()
+                    self._ask(since)
                 left = deadline - time.monotonic()
                 if self._has_reply(min(max(left, 0.0), _LOOK_EVERY)):
                     if handed := self._read():
@@ -99,11 +100,12 @@ class Inbox:
         os.close(self._wake_read)
         os.close(self._wake_write)
 
-    def _ask(self) -> None:
+    def _ask(self, since: float) -> None:
         if self._connection is None:
             self._connection = self._transport.new_connection()
             self._register()
-        self._asked_at = self._empty_at = clock()
+        self._asked_at = clock()
+        self._empty_at = max(self._empty_at, since)
         self._is_first = True
         self._connection.send_packed_command((self._commands,))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .. import context
 from ..errors import JobQueueError
 from ..record import Claimed
-from ..scripts import Outcome, Turned
+from ..scripts import Outcome, Parked, Turned
 from ..transport import Pending
 from .alarms import Alarms
 from .calls import Faults, note_endings, say_farewell
@@ -223,7 +223,8 @@ class Loop:
         if want == 0 and (self._hands or coming):
             return None
         outcomes = self._take_outcomes()
-        return Turn(outcomes, want, self._claimer.prepare_turn(outcomes, want))
+        parks = not (self._hands or coming)
+        return Turn(outcomes, want, self._claimer.prepare_turn(outcomes, want, parks=parks))
 
     def _send(self, turn: Turn) -> None:
         try:
@@ -244,7 +245,9 @@ class Loop:
         self._turned_at = time.monotonic()
         try:
             if self._sent is not None:
-                self._read_turn(and_send_the_next=True)
+                parked = self._read_turn(and_send_the_next=True)
+                if parked is not None:
+                    self._receive(self._claimer.handed_over(parked))
                 return
             self._report()
             want = self._want()
@@ -263,10 +266,11 @@ class Loop:
 
     # --- reporting (also called by the steward) -----------------------------------------------------
 
-    def _read_turn(self, *, and_send_the_next: bool = False) -> None:
+    def _read_turn(self, *, and_send_the_next: bool = False) -> Parked | None:
+        """When there is nothing to do, and the worker has been parked: how long to wait."""
         with self._talk_lock:
             if self._sent is None:
-                return
+                return None
             turn, self._sent = self._sent, None
             following = None
             if and_send_the_next and self._hands.has_outcomes and turn.want >= _QUICK:
@@ -281,11 +285,12 @@ class Loop:
             if following is not None:
                 self._send(following)
             turned = turn.pending.result()
-            if turn.want > 0 and not turned.jobs:
+            if turn.want > 0 and not turned.jobs and turned.parked is None:
                 self._emptying = True
                 self._claimer.ask_again()
             self._receive(turned.jobs)
             note_endings(turn.outcomes, turned.endings)
+            return turned.parked
 
     def _report(self) -> None:
         """Reports what has ended, without claiming more: it may be sent twice."""

@@ -1,6 +1,7 @@
 -- include: keys, clock, record, finish, handoff, again
 -- Jobs in hands that don't hold them any more: leases that passed, and lists of workers that are
--- gone. A running job's loss counts as an attempt; one that was only handed over goes back as it was.
+-- gone. A running job's loss counts as an attempt; one that was only handed over goes back as it was, unless it
+-- has expired meanwhile.
 
 local DEFAULT_MAX_RETRIES = 3
 local PER_LIST = 100
@@ -27,6 +28,8 @@ end
 local function take_back(job, why, delay_ms)
   if job.status == 'processing' then
     lose(job, why, delay_ms or 0)
+  elseif record.expires_at(job) <= NOW then
+    finish.expire(job) -- else it would wake a worker in vain
   else
     again.give_back(job)
   end

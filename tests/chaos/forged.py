@@ -240,6 +240,14 @@ def overtaken_although_its_hand_off_was_looked_for_in_time(f):
     f.live_well("b", "a")
 
 
+@bad("claimed_out_of_order")
+def overtaken_although_the_turn_of_the_other_had_not_parked_it(f):
+    f._call(OTHER, "turn", {"ends": [], "park_ns": 10**12}, {"words": [], "claims": [], "parked": False})
+    f.submit("a")
+    f.submit("b")
+    f.live_well("b", "a")
+
+
 @bad("doctor_finds_something")
 def a_broken_invariant(f):
     f.submit("a")

@@ -195,6 +195,15 @@ def claims_of(call: Call) -> Iterator[Claim]:
         yield Claim(job_id, int(seq), int(attempt), call)
 
 
+def may_have_parked(call: Call) -> bool:
+    """Whether its worker may wait on its inbox after it."""
+    if not call.asked.get("park_ns"):
+        return False
+    if call.outcome != OK:
+        return True
+    return bool(call.reply["parked"]) if call.script == "turn" else not call.reply
+
+
 def claiming_calls(history: History) -> dict[str, list[Call]]:
     """By process, in the order in which they were made."""
     found: dict[str, list[Call]] = defaultdict(list)

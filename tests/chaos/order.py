@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from .history import CLAIMING, NEVER, OK, Call, Claim, Final, History, Submit, claiming_calls
+from .history import CLAIMING, NEVER, OK, Call, Claim, Final, History, Submit, claiming_calls, may_have_parked
 
 __all__ = ["CLAIMING", "of_first_attempts", "of_submission"]
 
@@ -86,7 +86,7 @@ class _Turns:
                 unknown_since = min(unknown_since, call.invoked)
             elif call.script in ("park", "adopt"):
                 unknown_since = NEVER  # it has looked into its lists
-            if call.script == "park" and not (call.outcome == OK and call.reply):
+            if may_have_parked(call):
                 following = calls[i + 1] if i + 1 < len(calls) else None
                 carried_out = call.completed if call.outcome == OK else call.invoked + _LATE
                 until = carried_out + call.asked["park_ns"]

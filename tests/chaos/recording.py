@@ -8,7 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -173,11 +173,11 @@ def _outcomes(args: Any) -> dict[str, Any]:
     count = _place("turn", "types_count")
     first, fields = count + 1 + int(args[count]), len(_names("turn", "each"))
     ends = [tuple(args[i : i + 3]) for i in range(first, len(args), fields)]
-    return {"want": args[_place("turn", "want")], "ends": ends}
+    return {"want": args[_place("turn", "want")], "ends": ends, **_parking("turn", args)}
 
 
-def _parking(args: Any) -> dict[str, Any]:
-    return {"park_ns": args[_place("park", "park_ms")] * 1_000_000}
+def _parking(script: str, args: Any) -> dict[str, Any]:
+    return {"park_ns": args[_place(script, "park_ms")] * 1_000_000}
 
 
 def _of_a_job(script: str) -> Callable[[Any], dict[str, Any]]:
@@ -201,11 +201,15 @@ _NOTES: dict[str, Note] = {
     "submit": (_jobs, int),
     "submit_one": (_jobs, int),
     "claim": (lambda args: {}, _claims),
-    "park": (_parking, lambda parked: _claims(parked.jobs)),
+    "park": (partial(_parking, "park"), lambda parked: _claims(parked.jobs)),
     "adopt": (lambda args: {}, _claims),
     "turn": (
         _outcomes,
-        lambda turned: {"words": [_word(e) for e in turned.endings], "claims": _claims(turned.jobs)},
+        lambda turned: {
+            "words": [_word(e) for e in turned.endings],
+            "claims": _claims(turned.jobs),
+            "parked": turned.parked is not None,
+        },
     ),
     **{script: (_of_a_job(script), _word) for script in ("complete", "fail", "cancel", "retry")},
 }

@@ -155,6 +155,14 @@ def a_job_handed_to_a_parked_worker_that_died(f):
 
 
 @good
+def a_job_handed_to_a_worker_that_its_turn_had_parked_and_that_died(f):
+    f._call(OTHER, "turn", {"ends": [], "park_ns": 10**12}, {"words": [], "claims": [], "parked": True})
+    f.submit("a")
+    f.submit("b")
+    f.live_well("b", "a")
+
+
+@good
 def a_claim_whose_reply_was_lost_and_that_was_adopted_later(f):
     f.submit("a", "b")
     f._call(OTHER, "claim", {}, "QueueUnavailableError", "unknown")

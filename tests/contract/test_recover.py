@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from faciliter_jobs import scripts
 from tests.support.contract import IN_INBOX, LEASE_MS, PICKED_UP, PLACE_OF, PROCESSING, STATES
 
 HELD = (IN_INBOX, PICKED_UP, PROCESSING)
@@ -61,6 +62,18 @@ def test_a_hand_over_does_not_prolong_a_job_s_life(stage, state):
     stage.clock.advance(2)
     stage.recover()
     assert stage.expires_at(job_id) == expires_at
+
+
+@pytest.mark.parametrize("state", (IN_INBOX, PICKED_UP))
+@pytest.mark.parametrize("by", ["recover", "lose"])
+def test_a_job_that_expired_while_it_was_handed_over_wakes_nobody(stage, state, by):
+    job_id = stage.job_in(state, ttl_ms=1000)
+    stage.clock.advance(2)
+    stage.park("w2")
+    stage.recover() if by == "recover" else stage.run(scripts.lose(stage.tag, worker="w1", why="died"))
+    assert stage.queue.stats().parked == 1
+    job = stage.job(job_id)
+    assert (job.status.value, job.error, job.attempt) == ("cancelled", "expired before it started", 0)
 
 
 def test_it_comes_back_at_the_front_of_its_lane(stage):

@@ -6,7 +6,16 @@ import pytest
 
 from faciliter_jobs import codec
 from faciliter_jobs.scripts import Outcome
-from tests.support.contract import IN_LANE, MISSING, PROCESSING, STATES
+from tests.support.contract import (
+    IN_INBOX,
+    IN_LANE,
+    MISSING,
+    PICKED_UP,
+    PLACE_OF,
+    PROCESSING,
+    SCHEDULED,
+    STATES,
+)
 
 RESULT = codec.pack({"n": 1}, "result", 100)
 
@@ -166,3 +175,79 @@ def test_five_hundred_outcomes_fit_in_a_call(stage):
     turned = stage.turn([_done(c.job_id, c.token) for c in held], want=500)
     assert set(_words(turned)) == {"completed"} and len(turned.jobs) == 500
     assert stage.queue.doctor() == []
+
+
+# --- a turn that parks --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_it_parks_when_nothing_waits_and_its_lists_are_empty(either_stage, state):
+    """What they hold it doesn't know of: `park` is there to tell it."""
+    stage = either_stage
+    job_id = stage.job_in(state)
+    before = stage.places(job_id)
+    turned = stage.turn([], 1, park_ms=5_000)
+    if state == IN_LANE:
+        assert [c.job_id for c in turned.jobs] == [job_id]
+    elif state not in (IN_INBOX, PICKED_UP, PROCESSING):
+        assert turned.parked.jobs == []
+        assert turned.parked.wait_ms == (60_000 if state == SCHEDULED else None)
+        assert stage.queue.stats().parked == 1
+        assert stage.places(job_id) == before == PLACE_OF[state]
+        return
+    assert turned.parked is None
+    assert stage.queue.stats().parked == 0
+
+
+@pytest.mark.parametrize(("want", "park_ms"), [(1, 0), (0, 0), (0, 5_000)])
+def test_it_does_not_park_unasked_nor_when_it_claims_nothing(stage, want, park_ms):
+    assert stage.turn([], want, park_ms=park_ms).parked is None
+    assert stage.queue.stats().parked == 0
+
+
+def test_it_parks_when_its_last_attempt_has_ended(either_stage):
+    stage = either_stage
+    job_id = stage.submit()
+    token = stage.claim_one().token
+    turned = stage.turn([_done(job_id, token)], 1, park_ms=5_000)
+    assert _words(turned) == ["completed"]
+    assert turned.parked is not None
+    following = stage.submit()
+    assert "inbox:w1" in stage.places(following), "a job is either claimed by the turn or handed over"
+    stage.pick_up()
+    assert [c.job_id for c in stage.adopt()] == [following]
+
+
+def test_it_does_not_park_while_it_holds_another(stage):
+    first, _ = stage.submit_many(2)
+    token = stage.claim(2)[0].token
+    assert stage.turn([_done(first, token)], 1, park_ms=5_000).parked is None
+    assert stage.queue.stats().parked == 0
+
+
+def test_what_it_has_failed_itself_it_claims_again(stage):
+    job_id = stage.submit()
+    token = stage.claim_one().token
+    turned = stage.turn([_failed(job_id, token, max_retries=1)], 1, park_ms=5_000)
+    assert [c.job_id for c in turned.jobs] == [job_id]
+    assert turned.parked is None
+
+
+def test_it_does_not_park_while_expired_jobs_may_hide_others(stage):
+    stage.submit_many(150, ttl_ms=1000)
+    stage.clock.advance(1)
+    turned = stage.turn([], 1, park_ms=5_000)
+    assert (turned.jobs, turned.parked) == ([], None)
+    assert stage.queue.stats().parked == 0
+
+
+@pytest.mark.parametrize("types", [("t",), ("a", "t"), ()])
+def test_it_is_parked_for_its_types_and_for_its_time(stage, types):
+    stage.turn([], 1, park_ms=1_000, types=types)
+    place = stage.places(stage.submit(job_type="other"))
+    assert (place == ["lane"]) == bool(types)
+    if types:
+        assert "inbox:w1" in stage.places(stage.submit())
+    stage.turn([], 1, park_ms=1_000, types=types, worker="w2")
+    stage.clock.advance(1.001)
+    assert stage.places(stage.submit()) == ["lane"]

@@ -47,7 +47,7 @@ class Given(NamedTuple):
 
     jobs: tuple[Attempt, ...] = ()
     words: tuple[str, ...] = ()  # one for each outcome
-    wait: bool = True  # park: whether to wait on the inbox
+    wait: bool = False  # whether to wait on the inbox
     moved: str = ""  # move: which job
 
 
@@ -125,11 +125,15 @@ def _submit(tag: str, _: str, terms: Terms, *job_ids: str) -> Command:
     return scripts.submit(tag, jobs=[_new(job_id, terms) for job_id in job_ids]), _nothing
 
 
+def _park_ms(worker: str) -> int:
+    return PARK_MS.get(worker, SHORT_PARK_MS)
+
+
 def _park(
     tag: str, worker: str, terms: Terms, want: int, known: tuple[str, ...] = (), slots: int = 1
 ) -> Command:
     call = scripts.park(
-        tag, worker=worker, lease_ms=LEASE_MS, park_ms=PARK_MS.get(worker, SHORT_PARK_MS), want=want,
+        tag, worker=worker, lease_ms=LEASE_MS, park_ms=_park_ms(worker), want=want,
         slots=slots, tend_limit=PLENTY, types=terms.served, known=known,
     )  # fmt: skip
     return call, lambda parked: Given(_jobs(parked.jobs), wait=parked.wait_ms != 0)
@@ -151,13 +155,22 @@ def outcome(ended: Ended, terms: Terms) -> Outcome:
 
 
 def _turn(
-    tag: str, worker: str, terms: Terms, ended: tuple[Ended, ...], want: int, slots: int = 1
+    tag: str,
+    worker: str,
+    terms: Terms,
+    ended: tuple[Ended, ...],
+    want: int,
+    slots: int = 1,
+    parks: bool = False,
 ) -> Command:
     outcomes = [outcome(each, terms) for each in ended]
     call = scripts.turn(
-        tag, worker=worker, lease_ms=LEASE_MS, want=want, slots=slots, types=terms.served, outcomes=outcomes
+        tag, worker=worker, lease_ms=LEASE_MS, want=want, slots=slots,
+        park_ms=_park_ms(worker) if parks else 0, types=terms.served, outcomes=outcomes,
+    )  # fmt: skip
+    return call, lambda turned: Given(
+        _jobs(turned.jobs), tuple(e.value for e in turned.endings), wait=turned.parked is not None
     )
-    return call, lambda turned: Given(_jobs(turned.jobs), tuple(e.value for e in turned.endings))
 
 
 def _heartbeat(tag: str, worker: str, terms: Terms, held: tuple[Attempt, ...]) -> Command:

@@ -182,8 +182,8 @@ def of_the_words(asked: Asked, given: Given, before: View, ended: frozenset[str]
 def _reply(asked: Asked, given: Given, after: View) -> str | None:
     """What the caller may rely on from now on."""
     checks = {
-        "submit": _kept, "submit_one": _kept, "park": _told, "adopt": _told, "heartbeat": _renewed,
-        "leave": _left, "lose": _left, "release": _released,
+        "submit": _kept, "submit_one": _kept, "park": _told, "adopt": _told, "turn": _parks,
+        "heartbeat": _renewed, "leave": _left, "lose": _left, "release": _released,
     }  # fmt: skip
     check = checks.get(asked.script)
     return check(asked, given, after) if check else None
@@ -205,6 +205,14 @@ def _told(asked: Asked, given: Given, after: View) -> str | None:
             return f"{job_id}: {asked.script} told {asked.worker} {told}, and it is {job}"
     if asked.script == "park" and (asked.worker in after.parked) != (given.wait and not told):
         return f"{asked.worker} was told to {'wait' if given.wait else 'go on'}, parked: {after.parked}"
+    return None
+
+
+def _parks(asked: Asked, given: Given, after: View) -> str | None:
+    """As `_told` says of one that waits."""
+    held = [job_id for job_id, job in after.jobs.items() if job.is_live and job.worker == asked.worker]
+    if given.wait and (held or asked.worker not in after.parked):
+        return f"{asked.worker} was told to wait, holds {held}, parked: {after.parked}"
     return None
 
 

@@ -59,7 +59,8 @@ def _turns(worker: Worker, want: bool) -> Iterator[Asked]:
         for some in combinations(hands, count):
             ended = worker.kept + tuple((job_id, token, "completed") for job_id, token in some)
             free = worker.slots - len(hands) + count
-            yield Asked("turn", worker.name, (ended, free if want else 0, worker.slots))
+            parks = want and count == len(hands)
+            yield Asked("turn", worker.name, (ended, free if want else 0, worker.slots, parks))
 
 
 def answered(worker: Worker, asked: Asked, given: Given, _: View) -> Worker:
@@ -73,8 +74,13 @@ def answered(worker: Worker, asked: Asked, given: Given, _: View) -> Worker:
     if script == "release":
         return worker._replace(hands=worker.hands[: worker.slots])
     if script == "turn":
-        return worker._replace(hands=_unreported(worker, asked) + given.jobs, kept=())
-    waits = script == "park" and given.wait and not given.jobs
+        return worker._replace(
+            phase=PARKED if given.wait else worker.phase,
+            hands=_unreported(worker, asked) + given.jobs,
+            kept=(),
+            may_have_more=worker.may_have_more or given.wait,
+        )
+    waits = given.wait and not given.jobs
     return worker._replace(
         phase=PARKED if waits else IDLE, hands=worker.hands + given.jobs, may_have_more=waits, handed=""
     )

@@ -15,6 +15,18 @@ EQUIVALENTS: list[tuple[Mutant, str]] = [
     ),
     (
         Mutant(
+            "a turn parks whatever the worker's lists hold",
+            "turn.lua",
+            "if is_idle and redis.call('EXISTS', keys.processing(worker), keys.inbox(worker)) == 0 then",
+            "if is_idle then",
+            STOP,
+            "",
+        ),
+        "a worker asks for that only when it holds nothing and knows it: after a fault it parks first; this "
+        "is a second lock, for one whose other thread reports at that moment",
+    ),
+    (
+        Mutant(
             "adopt goes by the list, not by the record",
             "lib/hold.lua",
             "job.worker == worker",

@@ -102,6 +102,14 @@ MUTANTS = [
         "is parked for it",
     ),
     Mutant(
+        "a turn registers the worker without a look for work",
+        "turn.lua",
+        "local more_may_wait = start.claim(",
+        "local more_may_wait = false and start.claim(",
+        PLAIN,
+        "is parked for it",
+    ),
+    Mutant(
         "park registers the worker before it has emptied the inbox",
         "lib/hold.lua",
         "for _ = 1, redis.call('LLEN', inbox) do",

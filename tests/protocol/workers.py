@@ -82,7 +82,8 @@ def _work(worker: Worker, left: Left, want: int, inside: tuple[str, ...]) -> Ite
 
 def _turn(worker: Worker, count: int, want: int, ending: str = "completed") -> Asked:
     ended = tuple((job_id, token, ending) for job_id, token in worker.hands[:count])
-    return Asked("turn", worker.name, (worker.kept + ended, want))
+    parks = want > 0 and count == len(worker.hands)
+    return Asked("turn", worker.name, (worker.kept + ended, want, worker.slots, parks))
 
 
 def answered(worker: Worker, asked: Asked, given: Given, view: View) -> Worker:
@@ -100,9 +101,8 @@ def answered(worker: Worker, asked: Asked, given: Given, view: View) -> Worker:
         return worker  # the handler returns later, and its outcome is reported as every other
     if script == "release":
         return worker._replace(hands=worker.hands[:1])
-    if script == "park" and not given.jobs:
-        return worker._replace(phase=PARKED if given.wait else IDLE)
-    return worker._replace(phase=IDLE, hands=_unreported(worker, asked) + given.jobs, kept=())
+    phase = PARKED if given.wait and not given.jobs else IDLE
+    return worker._replace(phase=phase, hands=_unreported(worker, asked) + given.jobs, kept=())
 
 
 def _shown(worker: Worker, job_id: str, view: View) -> tuple[Attempt, ...]:

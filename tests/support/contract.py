@@ -177,6 +177,7 @@ class Stage:
         want: int = 0,
         *,
         slots: int = 1,
+        park_ms: int = 0,
         worker: str = WORKER,
         types: tuple[str, ...] = ("t",),
     ) -> scripts.Turned:
@@ -186,6 +187,7 @@ class Stage:
             lease_ms=LEASE_MS,
             want=want,
             slots=slots,
+            park_ms=park_ms,
             types=types,
             outcomes=outcomes,
         )

@@ -221,24 +221,28 @@ class Waiter:
     """The parts of a worker that wait for a job."""
 
     def __init__(self, queue, name="w1"):
-        self.queue, self.name, self.gone = queue, name, []
+        self.queue, self.name, self.gone, self.parked_at = queue, name, [], clock()
         on_gone = lambda token, job_id: self.gone.append((token, job_id))  # noqa: E731
         self.adoption = Adoption(queue.transport, queue.tag, name, LEASE_MS, 3, on_gone)
         self.inbox = Inbox(queue.transport, queue.tag, name, self.adoption.show, self.adoption.adopt)
 
     def park(self):
+        self.parked_at = clock()
         call = scripts.park(
             self.queue.tag, worker=self.name, lease_ms=LEASE_MS, park_ms=60_000, want=1, tend_limit=0,
             types=["t"], known=[],
         )  # fmt: skip
         return self.queue.transport.run(call)
 
+    def wait(self, seconds):
+        return self.inbox.wait(seconds, self.parked_at)
+
     def handed(self):
         """A job that has been handed over to it: its id, and what its wait has brought."""
         assert self.park().jobs == []
-        assert self.inbox.wait(0.01) is None  # BLMOVE waits
+        assert self.wait(0.01) is None  # BLMOVE waits
         job_id = self.queue.submit_job("t")
-        return job_id, self.inbox.wait(5)
+        return job_id, self.wait(5)
 
 
 @pytest.fixture
@@ -291,17 +295,30 @@ def test_what_came_a_while_ago_is_not_begun(queue, waiter):
     assert waiter.adoption.begin(handed) is not None
 
 
+@pytest.mark.parametrize("by", ["park", "turn"])
+def test_what_came_before_a_pause_is_not_begun(queue, waiter, by):
+    """It was paused when it had been parked and did not wait yet."""
+    claimer = Claimer(queue, "w1", ["t"], LEASE_MS, 5, adoption=waiter.adoption)
+    parked = claimer.park(1) if by == "park" else claimer.turn([], 1, parks=True).parked
+    job_id = queue.submit_job("t")
+    time.sleep(1.01)
+    handed = claimer.wait(parked)
+    assert (handed.job_id, waiter.adoption.begin(handed)) == (job_id, None)
+    assert [claimed.job_id for claimed in claimer.adopt()] == [job_id]
+    claimer.close()
+
+
 # --- the inbox -------------------------------------------------------------------------------------
 
 
 def test_what_has_been_found_by_other_means_is_not_shown(queue, waiter):
     """Between two waits, with BLMOVE on its way, a park may find what that brings."""
     assert waiter.park().jobs == []
-    assert waiter.inbox.wait(0.01) is None
+    assert waiter.wait(0.01) is None
     job_id = queue.submit_job("t")
     assert [claimed.job_id for claimed in waiter.park().jobs] == [job_id]
     waiter.inbox.forestall()
-    handed = waiter.inbox.wait(5)
+    handed = waiter.wait(5)
     assert handed.job_id == job_id
     assert waiter.adoption.begin(handed) is None
 
@@ -326,7 +343,7 @@ def test_a_blmove_goes_on_from_one_wait_to_the_next(queue, waiter):
     before = calls()
     _, handed = waiter.handed()
     for _ in range(5):
-        assert waiter.inbox.wait(0.01) is None
+        assert waiter.wait(0.01) is None
     assert handed is not None
     until(lambda: client_of(queue.config).info("clients")["blocked_clients"] >= 1)
     assert calls() - before <= 2  # the server counts them when they end
@@ -336,24 +353,24 @@ def test_it_begins_a_new_one_when_the_server_has_ended_it(queue, waiter, monkeyp
     monkeypatch.setattr("faciliter_jobs.worker.inbox._ASKS_FOR", 0.05)
     inbox = Inbox(queue.transport, queue.tag, "w1", waiter.adoption.show)
     waiter.park()
-    assert inbox.wait(0.3) is None
+    assert inbox.wait(0.3, clock()) is None
     job_id = queue.submit_job("t")
-    assert inbox.wait(5).job_id == job_id
+    assert inbox.wait(5, clock()).job_id == job_id
     inbox.close()
 
 
 def test_a_server_that_does_not_answer_is_noticed(queue, waiter, monkeypatch):
     monkeypatch.setattr("faciliter_jobs.worker.inbox._ASKS_FOR", -10.0)
     with pytest.raises(JobQueueError, match="no answer to BLMOVE"):
-        waiter.inbox.wait(1)
+        waiter.wait(1)
 
 
 def test_a_server_that_has_lost_the_script_is_told_it_again(queue, waiter):
     assert waiter.park().jobs == []
-    assert waiter.inbox.wait(0.01) is None
+    assert waiter.wait(0.01) is None
     client_of(queue.config).script_flush()
     job_id = queue.submit_job("t")
-    handed = waiter.inbox.wait(5)
+    handed = waiter.wait(5)
     assert (handed.job_id, waiter.adoption.begin(handed)) == (job_id, None)
     assert queue.cancel_job(job_id)
     job_id, handed = waiter.handed()

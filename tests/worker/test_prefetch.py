@@ -143,10 +143,10 @@ def test_a_turn_that_brought_nothing_is_followed_by_one_that_begins_with_the_sam
     claimer = Claimer(queue, "w", ["a", "b", "c"], 1000, 1.0)
 
     def first_type():
-        return next(arg for arg in claimer._turn([], 1).args if arg in ("a", "b", "c"))
+        return next(arg for arg in claimer._turn([], 1, parks=False).args if arg in ("a", "b", "c"))
 
     assert [first_type() for _ in range(4)] == ["a", "b", "c", "a"]
-    claimer._turn([], 0)  # a report asks for no type
+    claimer._turn([], 0, parks=False)  # a report asks for no type
     claimer.ask_again()
     assert [first_type() for _ in range(3)] == ["a", "b", "c"]
     claimer.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 
+import pytest
+
 from tests.support.server import client_of
 from tests.support.wait import until
 
@@ -104,3 +106,24 @@ def test_an_idle_worker_asks_once_a_poll_interval(queue, run_worker):
     time.sleep(1)
     waits, scripts = (now - before for now, before in zip(calls(), (waits, scripts)))
     assert 5 <= scripts <= 14 and waits <= 1  # a heartbeat now and then
+
+
+@pytest.mark.parametrize(("executor", "each"), [("thread", 4), ("asyncio", 4), ("process", 3)])
+def test_a_job_for_an_idle_worker_takes_four_calls(queue, run_worker, executor, each):
+    """submit, read/handed (not for child processes), adopt, and the turn that reports it and parks again."""
+    run_worker({"t": lambda job: {}}, poll_interval=30, executor=executor)
+    until(lambda: queue.stats().parked == 1)
+    client = client_of(queue.config)
+
+    def calls():
+        return client.info("commandstats")["cmdstat_evalsha"]["calls"]
+
+    def run(jobs):
+        for number in range(jobs):
+            queue.submit_job("t")
+            until(lambda number=number: client.zcard(queue.tag + "parked") == 1)
+
+    run(5)
+    before = calls()
+    run(50)
+    assert 50 * each <= calls() - before <= 50 * each + 10  # a heartbeat now and then
