@@ -21,7 +21,7 @@ from .crew import Crew
 from .faults import FAULTS, Scene, schedule
 from .history import Final, History, read
 from .home import Home
-from .produce import Producer, submit_greedy
+from .produce import produce, submit_greedy
 from .recording import OFFSET_KEY, Recorder, recording_queue
 from .work import work
 
@@ -144,14 +144,14 @@ class Round:
             return lambda name: work(config_of(slot), Recorder(self._directory, name), name, self._jumping)
 
         def producer(slot: int) -> Callable[[str], None]:
-            return lambda name: Producer(
+            return lambda name: produce(
                 config_of(slot),
                 Recorder(self._directory, name),
                 name,
                 f"{plan.seed}:{name}",
-                self._jumping,
-                plan.backlog,
-            ).run()
+                jumping_clock=self._jumping,
+                backlog=plan.backlog,
+            )
 
         for slot in range(plan.workers):
             self._crew.fill(f"w{slot}", worker(slot))

@@ -8,23 +8,24 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
-from faciliter_jobs import JobConfig, JobStatus
+from faciliter_jobs import AsyncJobQueue, JobConfig, JobStatus
 from faciliter_jobs.errors import JobQueueError, QueueFullError
 
+from .aio import FromThreads, event_loop
 from .recording import Recorder, recording_queue
 
+TASKS = 3  # of an AsyncJobQueue, at once
 COMPANIES = 8
 _REMEMBERED = 2_000  # of its own latest jobs
 _LOOK_EVERY = 0.1  # seconds between two looks at the backlog
 
 
 class Producer:
-    def __init__(
-        self, config: JobConfig, recorder: Recorder, name: str, seed: str, jumping_clock: bool, backlog: int
-    ) -> None:
-        self._queue = recording_queue(config, recorder, jumping_clock=jumping_clock)
+    def __init__(self, queue: Any, recorder: Recorder, name: str, seed: str, backlog: int) -> None:
+        self._queue = queue
         self._recorder = recorder
         self._name = name
         self._random = random.Random(seed)
@@ -34,9 +35,8 @@ class Producer:
         self._number = 0
         self._stopping = False
         self._looked_at = 0.0
-        signal.signal(signal.SIGTERM, self._stop)
 
-    def _stop(self, *_: object) -> None:
+    def stop(self) -> None:
         self._stopping = True
 
     def run(self) -> None:
@@ -150,6 +150,34 @@ class Producer:
         for status in (JobStatus.FAILED, JobStatus.CANCELLED):
             for job in self._queue.list_jobs(status, limit=3):
                 self._queue.retry_job(job.job_id)
+
+
+def produce(
+    config: JobConfig, recorder: Recorder, name: str, seed: str, *, jumping_clock: bool, backlog: int
+) -> None:
+    """Until SIGTERM. The processes of a slot have a RedisJobQueue and an AsyncJobQueue in turn: `p1-2` is the
+    second one of slot 1."""
+    producers = []
+    signal.signal(signal.SIGTERM, lambda *_: [producer.stop() for producer in producers])
+    slot, _, generation = name[1:].partition("-")
+    if (int(slot) + int(generation)) % 2 == 0:
+        queue = recording_queue(config, recorder, jumping_clock=jumping_clock)
+        producers.append(Producer(queue, recorder, name, seed, backlog))
+        producers[0].run()
+        return
+    shared = recording_queue(config, recorder, jumping_clock=jumping_clock, kind=AsyncJobQueue)
+    with event_loop() as loop, ThreadPoolExecutor(TASKS) as threads:
+        for number in range(TASKS):
+            own = f"{seed}:{number}"
+            queue = FromThreads(shared, loop, random.Random(own))
+            producers.append(Producer(queue, recorder, f"{name}-{number}", own, backlog))
+        running = [threads.submit(producer.run) for producer in producers]
+        try:
+            for ended in as_completed(running):
+                ended.result()
+        finally:
+            for producer in producers:
+                producer.stop()
 
 
 def submit_greedy(config: JobConfig, recorder: Recorder, name: str, jumping_clock: bool) -> None:

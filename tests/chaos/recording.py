@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgpack
 
-from faciliter_jobs import Job, JobConfig, RedisJobQueue
+from faciliter_jobs import AsyncJobQueue, Job, JobConfig, RedisJobQueue
+from faciliter_jobs.aio_transport import AsyncTransport
 from faciliter_jobs.errors import QueueFullError
 from faciliter_jobs.scripts import Call
 from faciliter_jobs.scripts.compose import compose, lua_folder
-from faciliter_jobs.transport import Pending, Transport
+from faciliter_jobs.transport import Pending, ScriptTable, Transport
 
 R = TypeVar("R")
 now = time.monotonic_ns
@@ -79,38 +81,53 @@ class Recorder:
         self.write(fault=kind, t=now(), **details)
 
 
-class RecordingTransport(Transport):
-    """The transport, with every call that moves a job written down before it is sent and after."""
+class _Recording(ScriptTable):
+    """A transport, with every call that moves a job written down before it is sent and after."""
 
-    def __init__(self, config: JobConfig, recorder: Recorder, *, jumping_clock: bool = False) -> None:
-        super().__init__(config)
-        self.recorder = recorder
-        self._jumping_clock = jumping_clock
-        self._texts: dict[str, str] = {}
+    recorder: Recorder
+    jumping_clock: bool
 
+    def _text_of(self, script: str) -> str:
+        return _with_jumping_clock(script) if self.jumping_clock else super()._text_of(script)
+
+
+@cache
+def _with_jumping_clock(script: str) -> str:
+    return compose(script, swapped={"clock": _JUMPING_CLOCK}).text
+
+
+@contextlib.contextmanager
+def _written_down(recorder: Recorder, call: Call[R]) -> Iterator[Callable[[R], None]]:
+    """What it yields is told the result."""
+    if call.script not in _NOTES:
+        yield lambda result: None
+        return
+    ask, told = _NOTES[call.script]
+    number = recorder.invoked(call.script, ask(call.args))
+    try:
+        yield lambda result: recorder.ok(number, told(result))
+    except BaseException as error:
+        recorder.not_ok(number, error)
+        raise
+
+
+class RecordingTransport(_Recording, Transport):
     def run(self, call: Call[R]) -> R:
-        note = _NOTES.get(call.script)
-        if note is None:
-            return super().run(call)
-        ask, told = note
-        number = self.recorder.invoked(call.script, ask(call.args))
-        try:
+        with _written_down(self.recorder, call) as answered:
             result = super().run(call)
-        except BaseException as error:
-            self.recorder.not_ok(number, error)
-            raise
-        self.recorder.ok(number, told(result))
+            answered(result)
         return result
 
     def prepare(self, call: Call[R]) -> Pending[R]:
         return _RecordedPending(self, call)
 
-    def _text_of(self, script: str) -> str:
-        if not self._jumping_clock:
-            return super()._text_of(script)
-        if script not in self._texts:
-            self._texts[script] = compose(script, swapped={"clock": _JUMPING_CLOCK}).text
-        return self._texts[script]
+
+class RecordingAsyncTransport(_Recording, AsyncTransport):
+    async def run(self, call: Call[R]) -> R:
+        with _written_down(self.recorder, call) as answered:
+            result = await super().run(call)
+            answered(result)
+        return result
 
 
 class _RecordedPending(Pending[R]):
@@ -136,9 +153,16 @@ class _RecordedPending(Pending[R]):
         self._recorder.ok(self._number, self._told(super().result()))
 
 
-def recording_queue(config: JobConfig, recorder: Recorder, *, jumping_clock: bool = False) -> RedisJobQueue:
-    queue = RedisJobQueue(config)
-    queue.transport = RecordingTransport(config, recorder, jumping_clock=jumping_clock)
+Q = TypeVar("Q", RedisJobQueue, AsyncJobQueue)
+
+
+def recording_queue(
+    config: JobConfig, recorder: Recorder, *, jumping_clock: bool = False, kind: type[Q] = RedisJobQueue
+) -> Q:
+    queue = kind(config)
+    transport = RecordingTransport(config) if kind is RedisJobQueue else RecordingAsyncTransport(config)
+    transport.recorder, transport.jumping_clock = recorder, jumping_clock
+    queue.transport = transport
     return queue
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.faults import FAULTS, schedule
+from tests.chaos.produce import TASKS
 
 _SECONDS = 12
 _SEED = int(os.environ.get("CHAOS_SEED", "4"))
@@ -28,6 +29,10 @@ def test_a_mix_of_all_faults_loses_nothing_leaves_nothing_stuck_and_commits_noth
     told = json.loads(figures.read_text())
     assert (told["lost"], told["stuck"], told["double_commits"], told["other"]) == (0, 0, 0, 0)
     assert told["jobs"] > 500 and sum(told["faults"].values()) > 10
+    (asyncio_code,) = (tmp_path / "histories").rglob("p0-1.jsonl")
+    (ordinary,) = (tmp_path / "histories").rglob("p1-1.jsonl")
+    assert [f'"p0-1-{task}-1"' in asyncio_code.read_text() for task in range(TASKS)] == [True] * TASKS
+    assert '"p1-1-1"' in ordinary.read_text()
 
 
 def test_the_plan_of_faults_is_a_function_of_the_seed():
