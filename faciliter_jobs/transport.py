@@ -49,7 +49,7 @@ _CANT_WRITE_WORDS = (
 )  # fmt: skip
 # Redis, then Valkey, of a command inside a script.
 _DENIED_IN_SCRIPT = ("The user executing the script can't", "ACL failure in script")
-_SCRIPT_LINE = re.compile(r"user_script:(\d+):? *")
+_SCRIPT_LINE = re.compile(r"user_script: ?(\d+):? *(?:@user_script: ?\d+:? *)?")  # twice in Redis 6.2
 
 
 def pause_before(attempt: int, longest: float = _LONGEST_PAUSE) -> float:

@@ -44,7 +44,7 @@ def of_a_step(asked: Asked, given: Given, before: View, after: View, terms: Term
 def _change(asked: Asked, was: JobView | None, is_: JobView | None) -> str | None:
     old, new = was and JobStatus(was.status), is_ and JobStatus(is_.status)
     if old is not new and (old, new) not in _MOVES[asked.script]:
-        return f"{asked.script} moved it from {old} to {new}"
+        return f"{asked.script} moved it from {old and old.name} to {new and new.name}"
     expired = new is None or (new is JobStatus.CANCELLED and old is not new and asked.script != "cancel")
     if was and expired and not was.is_over:
         return f"{asked.script} ended it before its ttl had passed"

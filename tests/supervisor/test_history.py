@@ -18,7 +18,7 @@ from faciliter_jobs import JobStatus, RedisJobQueue
 from tests.chaos import checker, final
 from tests.chaos.crew import Crew
 from tests.chaos.history import read
-from tests.chaos.produce import Producer
+from tests.chaos.produce import produce
 from tests.chaos.recording import Recorder
 from tests.supervisor.running import Running
 from tests.support.wait import until
@@ -37,7 +37,8 @@ _ONLY = list(EXECUTORS) if "SUPERVISOR_CHAOS_SECONDS" in os.environ else ["one a
 def _produce(crew: Crew, config, directory) -> None:
     def producer(slot: int):
         def run(name: str) -> None:
-            Producer(config, Recorder(directory, name), name, f"{SEED}:{name}", False, 1000).run()
+            recorder = Recorder(directory, name)
+            produce(config, recorder, name, f"{SEED}:{name}", jumping_clock=False, backlog=1000)
 
         return run
 

@@ -26,7 +26,7 @@ class Authority:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _named(name)
-        built = _builder(self._name, self._name, self._key.public_key()).add_extension(
+        built = _builder(self._name, self._name, self._key.public_key(), self._key).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
@@ -37,7 +37,7 @@ class Authority:
     def issue(self, name: str, *, hosts: tuple[str, ...] = (), password: bytes | None = None) -> Certificate:
         """hosts: names and addresses that it is good for."""
         key = ec.generate_private_key(ec.SECP256R1())
-        built = _builder(_named(name), self._name, key.public_key())
+        built = _builder(_named(name), self._name, key.public_key(), self._key)
         if hosts:
             built = built.add_extension(
                 x509.SubjectAlternativeName([_host(h) for h in hosts]), critical=False
@@ -58,8 +58,12 @@ def _named(name: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    public_key: ec.EllipticCurvePublicKey,
+    by: ec.EllipticCurvePrivateKey,
 ) -> x509.CertificateBuilder:
+    """Signed `by` that key. Python 3.13 and later take no certificate that doesn't name keys."""
     now = dt.datetime.now(dt.timezone.utc)
     return (
         x509.CertificateBuilder()
@@ -69,6 +73,8 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), critical=False)
     )
 
 

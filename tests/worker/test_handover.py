@@ -65,7 +65,7 @@ def _called(queue, run_worker, kind):
 
 def test_the_handler_is_called_before_the_reply_is_there(queue, run_worker, looks, replies, kind):
     job_id = _called(queue, run_worker, kind)
-    assert queue.get_job(job_id).status is JobStatus.PROCESSING  # the server has begun it meanwhile
+    until(lambda: queue.get_job(job_id).status is JobStatus.PROCESSING)  # the server has begun it meanwhile
     replies.set()
     assert looks.finished(job_id).attempt == 1
 
