@@ -36,7 +36,7 @@ class Claimer:
         self._lease_ms = lease_ms
         self._poll_interval = poll_interval
         self._park_ms = round(poll_interval * 1000) + _PARK_MARGIN_MS
-        self._asked_at = 0.0  # when the last call was sent that may park, by `clock`
+        self._asked_at = 0.0  # when the last call was made ready that may park, by `clock`
         self._slots = slots
         self._rotates = False
         self._tended_at = 0.0
@@ -55,13 +55,11 @@ class Claimer:
         the next park finds them."""
         self.confirm()
         self.tend_now_and_then()
-        self._asked_at = clock()
         turn.send()
 
     def turn(self, outcomes: Sequence[Outcome], want: int, *, parks: bool) -> Turned:
         """As `prepare_turn`; waits for the reply."""
         self.tend_now_and_then()
-        self._asked_at = clock()
         return self._run(self._turn(outcomes, want, parks))
 
     def report(self, outcomes: Sequence[Outcome]) -> list[Ending]:
@@ -74,6 +72,8 @@ class Claimer:
         self._run(scripts.release(self._queue.tag, worker=self._worker, held=held))
 
     def _turn(self, outcomes: Sequence[Outcome], want: int, parks: bool) -> Call[Turned]:
+        if parks:
+            self._asked_at = clock()
         return scripts.turn(
             self._queue.tag,
             worker=self._worker,

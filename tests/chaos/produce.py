@@ -157,8 +157,13 @@ def produce(
 ) -> None:
     """Until SIGTERM. The processes of a slot have a RedisJobQueue and an AsyncJobQueue in turn: `p1-2` is the
     second one of slot 1."""
-    producers = []
-    signal.signal(signal.SIGTERM, lambda *_: [producer.stop() for producer in producers])
+    producers: list[Producer] = []
+
+    def stop(*_: object) -> None:
+        for producer in producers:
+            producer.stop()
+
+    signal.signal(signal.SIGTERM, stop)
     slot, _, generation = name[1:].partition("-")
     if (int(slot) + int(generation)) % 2 == 0:
         queue = recording_queue(config, recorder, jumping_clock=jumping_clock)
@@ -176,8 +181,7 @@ def produce(
             for ended in as_completed(running):
                 ended.result()
         finally:
-            for producer in producers:
-                producer.stop()
+            stop()
 
 
 def submit_greedy(config: JobConfig, recorder: Recorder, name: str, jumping_clock: bool) -> None:

@@ -208,9 +208,13 @@ def _told(asked: Asked, given: Given, after: View) -> str | None:
     return None
 
 
+def _held(worker: str, view: View) -> list[str]:
+    return [job_id for job_id, job in view.jobs.items() if job.is_live and job.worker == worker]
+
+
 def _parks(asked: Asked, given: Given, after: View) -> str | None:
     """As `_told` says of one that waits."""
-    held = [job_id for job_id, job in after.jobs.items() if job.is_live and job.worker == asked.worker]
+    held = _held(asked.worker, after)
     if given.wait and (held or asked.worker not in after.parked):
         return f"{asked.worker} was told to wait, holds {held}, parked: {after.parked}"
     return None
@@ -232,7 +236,7 @@ def _renewed(asked: Asked, _: Given, after: View) -> str | None:
 
 def _left(asked: Asked, _: Given, after: View) -> str | None:
     """Nothing waits for the worker, and it waits for nothing."""
-    held = [job_id for job_id, job in after.jobs.items() if job.is_live and job.worker == asked.worker]
+    held = _held(asked.worker, after)
     if held or asked.worker in after.parked:
         return f"{asked.worker} left, and holds {held}, parked: {after.parked}"
     return None
