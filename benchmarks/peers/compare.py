@@ -16,7 +16,7 @@ from ..runner import say
 from ..server import running_server
 from . import PEERS, results
 from .homes import Home, NotInstalled
-from .measure import PeerFailed, Round, idle_waits, survives_kill, throughput
+from .measure import PeerFailed, Rate, Round, idle_waits, survives_kill, throughput
 from .peer import Peer
 
 _KILL_LEASE = 5  # seconds, where the peer lets us set it
@@ -31,17 +31,22 @@ class Seen:
     version: str = ""
     failure: str = ""
     rounds: list[Round] = field(default_factory=list)
-    ceilings: list[float] = field(default_factory=list)
     kill: str = ""
 
-    def value(self, name: str) -> float:
-        return median([getattr(seen, name) for seen in self.rounds])
+    def _rates(self, name: str) -> list[Rate]:
+        return [rate for seen in self.rounds for rate in getattr(seen, name)]
+
+    def rate(self, name: str) -> float:
+        return median([rate.jobs for rate in self._rates(name)])
 
     def ratio(self, name: str) -> float:
-        return median([getattr(seen, name) / ceiling for seen, ceiling in zip(self.rounds, self.ceilings)])
+        return median([rate.ratio for rate in self._rates(name)])
+
+    def pending_bytes(self) -> float:
+        return median([seen.pending_bytes for seen in self.rounds])
 
     def wait(self, percent: float) -> float:
-        return percentile([wait for seen in self.rounds for wait in seen.waits], percent)
+        return median([percentile(seen.waits, percent) for seen in self.rounds])
 
 
 def _chosen(names: Sequence[str] | None) -> list[Peer]:
@@ -71,16 +76,15 @@ def _install(peers: Sequence[Peer], out: Path) -> tuple[list[Seen], dict[str, Ho
 
 
 def _one_round(bench: Bench, seen: Seen, home: Home, log: Path) -> None:
-    before = bench.lpush(1500)
     bench.ping()
-    measured = throughput(bench, home, log)
-    seen.ceilings.append((before + bench.lpush(1500)) / 2)
-    measured.waits = idle_waits(bench, home, log)
-    seen.rounds.append(measured)
+    seen.rounds.append(throughput(bench, home, log))
+    seen.rounds[-1].waits = idle_waits(bench, home, log)
+    this = Seen(seen.peer, rounds=seen.rounds[-1:])
+    bulk = f"{this.rate('bulk'):,.0f}" if seen.peer.bulk else "none"
     say(
-        f"  {seen.peer.name:<18} enqueue {measured.enqueue:>7,.0f}/s  bulk {measured.bulk:>7,.0f}/s  "
-        f"drain {measured.drain:>7,.0f}/s  idle p50 {median(measured.waits):7.2f} ms  "
-        f"LPUSH loop {seen.ceilings[-1]:,.0f}/s"
+        f"  {seen.peer.name:<18} enqueue {this.rate('enqueue'):>6,.0f}/s ({this.ratio('enqueue'):.2f}x)  "
+        f"bulk {bulk:>6}/s  drain {this.rate('drain'):>6,.0f}/s ({this.ratio('drain'):.2f}x)  "
+        f"idle p50 {this.wait(50):7.2f} ms, p99 {this.wait(99):7.2f} ms"
     )
 
 

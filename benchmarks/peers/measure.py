@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from ..tally import Run, read_tally, records_in
 from .homes import Home
 
 _WARM_UP = 100
-_ENQUEUED = 2000
-_BULK = 4000
-_SPACED = 100
+_ENQUEUED = 500  # a part, between two LPUSH loops
+_BULK = 1000
+_PARTS = 4
+_SPACED = 200
 _GAP = 0.02
 _START_TIMEOUT = 60.0
 _DRAIN_TIMEOUT = 60.0
@@ -32,12 +34,20 @@ class PeerFailed(Exception):
     """With a reason for the table."""
 
 
+@dataclass(frozen=True)
+class Rate:
+    """Jobs a second, and beside the LPUSH loops just before and just after."""
+
+    jobs: float
+    ratio: float
+
+
 @dataclass
 class Round:
-    enqueue: float = 0.0  # jobs/s
-    bulk: float = 0.0
-    drain: float = 0.0
-    pending_bytes: float = 0.0
+    enqueue: list[Rate]
+    bulk: list[Rate]
+    drain: list[Rate]
+    pending_bytes: float
     waits: list[float] = field(default_factory=list)  # ms
 
 
@@ -136,23 +146,49 @@ def _session(leader: int) -> list[int]:
 
 def throughput(bench: Bench, home: Home, log: Path) -> Round:
     """Rates, and memory while nothing runs."""
-    seen = Round()
     peer = home.peer
     with Session(bench, home, log) as session:
         producer = session.start("produce")
         session.ask(producer, "enqueue", 0, _WARM_UP)
-        before = used_memory(bench.client)
-        seen.enqueue = _ENQUEUED / session.ask(producer, "enqueue", _WARM_UP, _ENQUEUED)["seconds"]
-        seen.pending_bytes = (used_memory(bench.client) - before) / _ENQUEUED
-        waiting = _WARM_UP + _ENQUEUED
+        waiting, before = _WARM_UP, used_memory(bench.client)
+
+        def in_parts(what: str, jobs: int) -> list[Rate]:
+            def part() -> float:
+                nonlocal waiting
+                waiting += jobs
+                seconds: float = session.ask(producer, what, waiting - jobs, jobs)["seconds"]
+                return jobs / seconds
+
+            return _beside_lpush(bench, part, _PARTS)
+
+        enqueue = in_parts("enqueue", _ENQUEUED)
+        pending_bytes = (used_memory(bench.client) - before) / (waiting - _WARM_UP)
+        bulk = []
         if peer.bulk:
-            seen.bulk = _BULK / session.ask(producer, "bulk", waiting, _BULK)["seconds"]
+            session.ask(producer, "bulk", waiting, _BULK)  # to warm up
             waiting += _BULK
+            bulk = in_parts("bulk", _BULK)
         if (missing := peer.drain + 2 * peer.every - waiting) > 0:
             session.ask(producer, "bulk" if peer.bulk else "enqueue", waiting, missing)
         kill_all(producer)
-        seen.drain = _drain_rate(session, session.start("work", peer.every), peer.drain)
-    return seen
+
+        def drain() -> float:
+            worker = session.start("work", peer.every)
+            rate = _drain_rate(session, worker, peer.drain)
+            kill_all(worker)
+            return rate
+
+        return Round(enqueue, bulk, _beside_lpush(bench, drain, 1), pending_bytes)
+
+
+def _beside_lpush(bench: Bench, measure: Callable[[], float], times: int) -> list[Rate]:
+    rates = []
+    before = bench.lpush()
+    for _ in range(times):
+        jobs, after = measure(), bench.lpush()
+        rates.append(Rate(jobs, jobs / ((before + after) / 2)))
+        before = after
+    return rates
 
 
 def _drain_rate(session: Session, worker: subprocess.Popen[str], jobs: int) -> float:

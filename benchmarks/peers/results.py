@@ -18,14 +18,14 @@ FILE = Path(__file__).resolve().parents[1] / "RESULTS.md"
 _METHOD = """\
 Every peer gets the same server, the same core for its producer and its worker, the same job (100
 bytes in, a handler that does nothing, a small result that is kept), and acknowledges after the handler
-where it can. The peers take turns, round by round; "x" is the ratio to a bare redis-py `LPUSH` loop
-measured before and after each turn; the values are medians of the rounds.
+where it can. The peers take turns, round by round; "x" is the ratio to bare redis-py `LPUSH` loops just
+before and just after; values and ratios are medians.
 
-- enqueue: one by one, each accepted by the server before the next.
-- bulk: the peer's own call for many, 1000 jobs at a time.
+- enqueue: one by one, each accepted by the server before the next; 500 jobs between two LPUSH loops.
+- bulk: the peer's own call for many, 1000 jobs between two LPUSH loops.
 - drain: one worker process empties a backlog; measured after its first tenth.
-- idle: from the enqueueing call to the handler's first line, 50 jobs a second to an idle worker, of all
-  rounds together.
+- idle: from the enqueueing call to the handler's first line, 50 jobs a second to an idle worker; p50 and
+  p99 of the 200 jobs of a round.
 - bytes: the server's `used_memory` for a job that waits, with all that stands in Redis for it.
 - survives `kill -9`: by the peer's documents, and tested where it says so (the worker killed in
   mid-job, another one started, the peer's time limits set to 5 s where they can be)."""
@@ -44,15 +44,15 @@ def _row(seen: Seen) -> tuple[str, ...]:
     name = f"{seen.peer.name} {seen.version}"
     if not seen.rounds or seen.failure:
         return (name, *["-"] * 6, seen.failure)
-    bulk = f"{number(seen.value('bulk'))} ({seen.ratio('bulk'):.1f}x)" if seen.peer.bulk else "none"
+    bulk = f"{number(seen.rate('bulk'))} ({seen.ratio('bulk'):.1f}x)" if seen.peer.bulk else "none"
     return (
         name,
-        f"{number(seen.value('enqueue'))} ({seen.ratio('enqueue'):.2f}x)",
+        f"{number(seen.rate('enqueue'))} ({seen.ratio('enqueue'):.2f}x)",
         bulk,
-        f"{number(seen.value('drain'))} ({seen.ratio('drain'):.2f}x)",
+        f"{number(seen.rate('drain'))} ({seen.ratio('drain'):.2f}x)",
         number(seen.wait(50)),
         number(seen.wait(99)),
-        f"{seen.value('pending_bytes'):.0f}",
+        f"{seen.pending_bytes():.0f}",
         seen.kill or seen.peer.survives.partition(":")[0] + " (documented)",
     )
 
