@@ -121,6 +121,10 @@ class Transport(ScriptTable):
         connection.send_packed_command((pack_command(self._loading(script)),))
         connection.read_response()
 
+    def load(self, script: str) -> None:
+        """Has the server know the script, of which the first call takes tens of milliseconds otherwise."""
+        self.command(*self._loading(script))
+
     def command(self, *args: Any) -> Any:
         """A plain command of Redis's own that may be sent twice, with the same errors."""
         try:

@@ -14,6 +14,7 @@ from ..transport import Pending
 from .adoption import Adoption
 from .inbox import Handed, Inbox, clock
 
+_SERVING = "turn", "park", "adopt", "read/handed", "tend", "heartbeat", "release"
 _TEND_LIMIT = 100  # of due, lost and old jobs each that one call looks after for all
 _PARK_MARGIN_MS = 500
 
@@ -43,6 +44,11 @@ class Claimer:
         self._adoption = adoption
         calls = (adoption.show, adoption.adopt) if adoption else ()
         self._inbox = Inbox(queue.transport, queue.tag, worker, *calls)
+
+    def load_scripts(self) -> None:
+        """What a job would wait for when it is first needed."""
+        for script in _SERVING:
+            self._queue.transport.load(script)
 
     def prepare_turn(self, outcomes: Sequence[Outcome], want: int, *, parks: bool) -> Pending[Turned]:
         """A call that ends attempts and claims more, packed and not sent yet. It `parks` a worker that holds

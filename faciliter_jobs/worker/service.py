@@ -119,6 +119,7 @@ class Service:
             hooks.started(await_it)
             # A server that is away now is met by the loop as any other loss of it.
             with contextlib.suppress(QueueUnavailableError):
+                self._claimer.load_scripts()
                 self._heartbeat.beat()
             self.begun = True
             with self._heartbeat, self._listener:

@@ -8,6 +8,8 @@ import time
 import pytest
 
 from faciliter_jobs import InvalidArgumentError, InvalidTypeError, JobQueueError, JobStatus, JobWorker
+from faciliter_jobs.scripts import composed
+from tests.support.server import client_of
 from tests.support.wait import until
 
 
@@ -27,6 +29,16 @@ def test_start_with_max_jobs_zero_runs_nothing(queue):
     worker.register_function_handler("t", lambda job: {})
     worker.start(max_jobs=0)
     assert queue.get_job(job_id).status is JobStatus.PENDING
+
+
+def test_no_job_waits_for_a_script_to_be_loaded(queue, run_worker):
+    """Each takes tens of milliseconds: tend's, a second after the start, made p99 six times as long."""
+    client = client_of(queue.config)
+    client.script_flush()
+    run_worker({"t": lambda job: {}}, poll_interval=60)
+    until(lambda: queue.stats().parked == 1)
+    names = "turn", "park", "adopt", "read/handed", "tend", "heartbeat", "release"
+    assert client.script_exists(*[composed(name).sha for name in names]) == [True] * len(names)
 
 
 def test_stop_wakes_an_idle_worker_at_once(queue, run_worker):
