@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .base_queue import BaseJobQueue
 from .config import JobConfig
@@ -58,6 +58,7 @@ from .tenant import CompanyQueue
 if TYPE_CHECKING:
     from .aio import AsyncJobQueue as AsyncJobQueue
     from .aio import create_async_job_queue as create_async_job_queue
+    from .aio_tenant import AsyncCompanyQueue as AsyncCompanyQueue
     from .tasks import Depends as Depends
     from .tasks import JobApp as JobApp
     from .tasks import JobContext as JobContext
@@ -114,7 +115,8 @@ __all__ = [
     "wait_for_result",
 ]
 
-# Loaded when they are asked for: a producer needs none of them.
+# Loaded when they are asked for: a producer needs none of them. All but JobWorker stay out of __all__, since
+# `import *` would load them.
 _LATER = {
     "AsyncCompanyQueue": "aio_tenant",
     "AsyncJobQueue": "aio",
@@ -125,12 +127,17 @@ _LATER = {
     "JobWorker": "worker",
 }
 
+if not TYPE_CHECKING:  # else checkers would take any name for one that is there
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
+    def __getattr__(name):
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
 
-    found = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
-    globals()[name] = found
-    return found
+        found = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

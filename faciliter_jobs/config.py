@@ -104,8 +104,8 @@ class JobConfig:
     def from_env(cls, env: Mapping[str, str] | None = None) -> JobConfig:
         """`JOB_QUEUE_<NAME>`, else `REDIS_<NAME>`, else the default; empty counts as not set.
 
-        `JOB_QUEUE_URL` goes before the variables of its parts. Raises ConfigError, naming the
-        variable, when one is malformed.
+        `JOB_QUEUE_URL` goes before the variables of its parts, which say what it leaves open (a password that
+        is kept elsewhere). Raises ConfigError, naming the variable, when one is malformed.
         """
         env = os.environ if env is None else env
         values, variables = _location_from_env(env)
@@ -187,9 +187,11 @@ def _take(
     field_name: str,
     values: dict[str, Any],
     variables: dict[str, str],
+    *,
+    own_only: bool = False,
 ) -> None:
     """Sets the field from the first of its variables that is set, and notes which that was."""
-    for variable in (f"JOB_QUEUE_{name}", f"REDIS_{name}"):
+    for variable in (f"JOB_QUEUE_{name}",) if own_only else (f"JOB_QUEUE_{name}", f"REDIS_{name}"):
         if text := env.get(variable):
             values[field_name] = _convert(variable, text, convert)
             variables[field_name] = variable
@@ -198,19 +200,22 @@ def _take(
 
 def _location_from_env(env: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     """JOB_QUEUE_URL, else JOB_QUEUE_HOST or _PORT with the other parts, else REDIS_URL, else the
-    parts; what a URL leaves open comes from the parts. Also says which variable set which field."""
+    parts; what a URL leaves open comes from the parts, of JOB_QUEUE_URL from JOB_QUEUE's own: REDIS_PASSWORD
+    is another server's. Also says which variable set which field."""
     values: dict[str, Any] = {}
     variables: dict[str, str] = {}
     own_parts = any(env.get(f"JOB_QUEUE_{name}") for name in ("HOST", "PORT"))
     url_variable = "JOB_QUEUE_URL" if env.get("JOB_QUEUE_URL") else "REDIS_URL"
-    if url_variable == "JOB_QUEUE_URL" or (env.get("REDIS_URL") and not own_parts):
-        values = _fields_of_url(env[url_variable], url_variable)
-        if url_variable == "JOB_QUEUE_URL":
-            return values, dict.fromkeys(values, url_variable)
+    is_own = url_variable == "JOB_QUEUE_URL"
+    if is_own or (env.get("REDIS_URL") and not own_parts):
+        values = _fields_of_url(env[url_variable], url_variable, strict=is_own)
         variables = dict.fromkeys(values, url_variable)
     for field_name, name, convert in _PARTS:
-        if field_name not in values or env.get(f"JOB_QUEUE_{name}"):
-            _take(env, name, convert, field_name, values, variables)
+        if is_own and ("embedded" in values or ("unix_socket" in values and name in ("HOST", "PORT"))):
+            continue
+        is_open = field_name not in values
+        if is_open or (not is_own and env.get(f"JOB_QUEUE_{name}")):
+            _take(env, name, convert, field_name, values, variables, own_only=is_own)
     return values, variables
 
 
@@ -238,7 +243,8 @@ def _take_tls(env: Mapping[str, str], values: dict[str, Any], variables: dict[st
     values["ssl_options"] = {**options, **values.get("ssl_options", {})}
 
 
-def _fields_of_url(url: str, name: str) -> dict[str, Any]:
+def _fields_of_url(url: str, name: str, *, strict: bool = True) -> dict[str, Any]:
+    """strict: parameters that we don't know are refused. REDIS_URL may have some of another library."""
     try:
         parts = urlsplit(url)
     except ValueError:  # its text may hold the password
@@ -246,6 +252,9 @@ def _fields_of_url(url: str, name: str) -> dict[str, Any]:
     if parts.fragment or "@" in parts.query:
         raise ConfigError(f"{name}: a password's #, ? and / are written %23, %3F and %2F")
     query = dict(parse_qsl(parts.query))
+    unknown = [key for key in query if key != "db" and not key.startswith("ssl_")]
+    if unknown and strict:
+        raise ConfigError(f"{name}: unknown parameter {unknown[0]!r}; there are db and ssl_*")
     values: dict[str, Any] = {}
     if parts.username:
         values["username"] = unquote(parts.username)

@@ -35,8 +35,14 @@ def test_the_wheel_carries_every_lua_file_and_the_type_marker(dist):
     assert {
         "faciliter_jobs/py.typed",
         "faciliter_lib/jobs/__init__.py",
+        "faciliter_lib/jobs/py.typed",
         "faciliter_jobs_pytest/__init__.py",
     } <= names
+
+
+def test_the_wheel_takes_no_file_of_faciliter_lib_but_its_jobs(dist):
+    names = zipfile.ZipFile(next(dist.glob("*.whl"))).namelist()
+    assert [name for name in names if name.startswith("faciliter_lib/") and "/jobs/" not in name] == []
 
 
 def test_the_wheel_announces_its_pytest_plugin(dist):

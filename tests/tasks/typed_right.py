@@ -6,7 +6,13 @@ from collections.abc import AsyncIterator, Iterator
 
 from typing_extensions import assert_type
 
+import faciliter_jobs
+import faciliter_lib.jobs
 from faciliter_jobs import Depends, JobApp, JobContext
+from faciliter_jobs.aio_tenant import AsyncCompanyQueue
+
+assert_type(faciliter_jobs.AsyncCompanyQueue, type[AsyncCompanyQueue])
+assert_type(faciliter_lib.jobs.AsyncCompanyQueue, type[AsyncCompanyQueue])
 
 jobs = JobApp(company_id="acme", max_retries=1)
 

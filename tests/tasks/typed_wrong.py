@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import faciliter_jobs
+import faciliter_lib.jobs
 from tests.tasks.typed_right import blur, deep, fetch, resize, store
 
 
@@ -25,4 +27,6 @@ def use() -> None:
     z: list[int] = fetch.result_of("id")  # wrong: the result's type
     resize.start("a", "wide")  # wrong: type
     s: int = resize.start("a", 1).result()  # wrong: the result's type
+    faciliter_jobs.submit_jbo("t")  # wrong: no such name
+    faciliter_lib.jobs.submit_jbo("t")  # wrong: no such name
     print(x, y, z, s)

@@ -111,10 +111,38 @@ def test_a_malformed_variable_is_named(start, name, text):
         ({"JOB_QUEUE_URL": "", "REDIS_URL": "redis://c"}, "redis://c:6379/0"),
         ({"JOB_QUEUE_DB": "5", "REDIS_URL": "redis://c/2"}, "redis://c:6379/5"),
         ({"JOB_QUEUE_DB": "5", "REDIS_URL": "redis://c"}, "redis://c:6379/5"),
+        ({"JOB_QUEUE_URL": "redis://a", "JOB_QUEUE_DB": "5"}, "redis://a:6379/5"),
+        ({"JOB_QUEUE_URL": "redis://a:1/2", "JOB_QUEUE_DB": "5", "JOB_QUEUE_PORT": "7"}, "redis://a:1/2"),
+        ({"JOB_QUEUE_URL": "redis://a", "REDIS_DB": "5", "REDIS_PORT": "7"}, "redis://a:6379/0"),
+        ({"JOB_QUEUE_URL": "unix:///s", "JOB_QUEUE_DB": "5", "JOB_QUEUE_PORT": "7"}, "unix:///s?db=5"),
+        ({"JOB_QUEUE_URL": "embedded:///d", "JOB_QUEUE_PASSWORD": "s"}, "embedded:///d"),
     ],
 )
 def test_which_variable_says_where_the_server_is(env, location):
     assert JobConfig.from_env(env).location == location
+
+
+def test_a_password_may_be_kept_apart_from_the_url():
+    env = {
+        "JOB_QUEUE_URL": "redis://ann@a",
+        "JOB_QUEUE_PASSWORD": "own",
+        "REDIS_PASSWORD": "another server's",
+    }
+    assert JobConfig.from_env(env) == JobConfig("a", username="ann", password="own")
+    env["JOB_QUEUE_URL"] = "redis://ann:stated@a"
+    assert JobConfig.from_env(env).password == "stated"
+    del env["JOB_QUEUE_PASSWORD"]
+    env["JOB_QUEUE_URL"] = "redis://a"
+    assert JobConfig.from_env(env).password is None
+
+
+def test_a_parameter_of_a_url_that_is_not_known_is_refused():
+    with pytest.raises(ConfigError, match="JOB_QUEUE_URL: unknown parameter 'dbb'; there are db and ssl_"):
+        JobConfig.from_env({"JOB_QUEUE_URL": "redis://host?dbb=3"})
+    with pytest.raises(ConfigError, match="url: unknown parameter 'socket_timeout'"):
+        JobConfig.from_url("redis://host?socket_timeout=1")
+    # Others read that one too.
+    assert JobConfig.from_env({"REDIS_URL": "redis://host?health_check_interval=30"}) == JobConfig("host")
 
 
 def test_the_environment_of_the_process_is_read_when_none_is_given(monkeypatch):

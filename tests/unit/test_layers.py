@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import faciliter_jobs
+import faciliter_lib.jobs as documented
 
 PACKAGE = Path(faciliter_jobs.__file__).parent
 
@@ -176,6 +177,15 @@ def test_importing_the_package_loads_little_that_redis_py_does_not():
 def test_the_documented_import_path_is_the_same_package():
     code = "import faciliter_lib.jobs as a, faciliter_jobs as b; assert a.submit_job is b.submit_job"
     assert _loaded_by(code)
+
+
+def test_what_is_loaded_later_has_the_same_two_paths():
+    names = "AsyncCompanyQueue", "AsyncJobQueue", "Depends", "JobApp", "JobContext", "create_async_job_queue"
+    for name in names:
+        assert getattr(documented, name) is getattr(faciliter_jobs, name)
+        assert name in dir(faciliter_jobs)
+    with pytest.raises(AttributeError, match="no attribute 'submit_jbo'"):
+        _ = documented.submit_jbo
 
 
 def test_the_asyncio_queue_is_loaded_when_it_is_asked_for():

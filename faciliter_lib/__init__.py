@@ -1,1 +1,0 @@
-"""The documented import path: `from faciliter_lib.jobs import submit_job`."""
