@@ -8,9 +8,13 @@ from pathlib import Path
 _DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
-def blocks(page: str) -> list[str]:
+def page(name: str) -> str:
+    return (_DOCS / name).read_text("utf-8")
+
+
+def blocks(name: str) -> list[str]:
     """The Python blocks of a page, in order."""
-    return re.findall(r"^```python\n(.*?)^```$", (_DOCS / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return re.findall(r"^```python\n(.*?)^```$", page(name), re.MULTILINE | re.DOTALL)
 
 
 def examples(page: str) -> str:
