@@ -27,7 +27,7 @@ class Sample:
 
     queue: RedisJobQueue
     companies: int
-    users: int = 10
+    users: int  # of each company
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def submit(self) -> None:
@@ -35,9 +35,9 @@ class Sample:
         self.queue.submit_job(spec.job_type, spec.input_data, spec.company_id, spec.user_id)
 
 
-def filled(bench: Bench, number: int, jobs: int, companies: int) -> Sample:
+def filled(bench: Bench, number: int, jobs: int, companies: int, users: int = 10) -> Sample:
     """A queue aside (its `number`) with so many jobs waiting."""
-    made = Sample(bench.queue_aside(number), companies)
+    made = Sample(bench.queue_aside(number), companies, users)
     fill(made.queue, jobs, companies=companies, users=made.users)
     return made
 
