@@ -9,7 +9,7 @@ from typing import Any
 
 from redis import exceptions as redis_errors
 
-from .aio_transport import AsyncTransport
+from .aio_transport import AsyncTransport, time_limit
 from .errors import QueueTimeoutError, QueueUnavailableError
 from .notices import PROTOCOL, job_id_of, subscriptions
 from .operations import Operations
@@ -99,9 +99,12 @@ class AsyncNotices:
         self._sent = self._confirmed = 0
         reader: asyncio.Task[None] | None = None
         try:
-            await connection.connect()
+            async with time_limit(self._transport.config.socket_timeout):
+                await connection.connect()
             reader = asyncio.ensure_future(self._read(connection))
             await self._keep_up(connection, reader)
+        except asyncio.TimeoutError:  # a server that takes connections and is silent
+            raise QueueTimeoutError(f"{self._transport.config.location} doesn't answer") from None
         except redis_errors.RedisError as error:
             raise translate(error, self._transport.config) from error
         finally:

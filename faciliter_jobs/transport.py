@@ -47,6 +47,7 @@ _CANT_WRITE_NOW = (
 _CANT_WRITE_WORDS = (
     "READONLY", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "LOADING", "UNBLOCKED",
 )  # fmt: skip
+_BUSY = "BUSY "  # with a script of somebody's
 # Redis, then Valkey, of a command inside a script.
 _DENIED_IN_SCRIPT = ("The user executing the script can't", "ACL failure in script")
 _SCRIPT_LINE = re.compile(r"user_script: ?(\d+):? *(?:@user_script: ?\d+:? *)?")  # twice in Redis 6.2
@@ -283,6 +284,8 @@ def translate(error: Exception, config: JobConfig, script: str | None = None) ->
         return QueueUnavailableError(
             f"{config.location} loses its scripts as fast as they are loaded: {text}"
         )
+    if text.startswith(_BUSY):
+        return QueueUnavailableError(f"{config.location} serves nobody now: {text}")
     if isinstance(error, _CANT_WRITE_NOW) or any(word in text for word in _CANT_WRITE_WORDS):
         return QueueUnavailableError(f"{config.location} can't write now: {text}")
     return ScriptFailedError(_with_lua_lines(text, script))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 
 from .. import scripts
@@ -45,6 +47,7 @@ class Adoption:
         self._pending: Pending[list[Claimed]] | None = None
         self._known: Sequence[str] = ()
         self._next = transport.prepare(self.adopt)  # packed while there is time
+        os.register_at_fork(after_in_child=_forget_in_child(weakref.ref(self)))
 
     def begin(self, handed: Handed, known: Sequence[str] = ()) -> Claimed | None:
         """The attempt to run at once; None when `adopt` is to be waited for. `known`: ids of other jobs that
@@ -73,6 +76,11 @@ class Adoption:
         if all(claimed.token != begun.token for claimed in adopted):
             self._on_gone(begun.token, begun.job_id)
 
+    def _forget_pending(self) -> None:
+        """In a process that a handler has forked: the reply, and the lock somebody held, are the worker's."""
+        self._lock = threading.RLock()
+        self._pending = None
+
     def _reply(self, pending: Pending[list[Claimed]] | None) -> list[Claimed]:
         if pending is not None:
             try:
@@ -81,3 +89,12 @@ class Adoption:
             except JobQueueError:
                 pass  # perhaps carried out: asked again, it says the same
         return self._transport.run(self._adopt_beside(known=self._known))
+
+
+def _forget_in_child(adoption: weakref.ref[Adoption]) -> Callable[[], None]:
+    def forget() -> None:
+        alive = adoption()
+        if alive is not None:
+            alive._forget_pending()
+
+    return forget

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
 from typing import Any
 
+from ..errors import JobQueueError
 from ..scripts import Outcome
 from . import event_loop
 from .alarms import Alarms
@@ -51,6 +54,13 @@ class AsyncioPool:
         async def awaited() -> Any:
             return await awaitable
 
+        turn = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._loop)
+        try:
+            turn.result(timeout=self.grace)
+        except FutureTimeoutError:
+            if inspect.iscoroutine(awaitable):
+                awaitable.close()
+            raise JobQueueError("a handler blocks the event loop") from None
         return asyncio.run_coroutine_threadsafe(awaited(), self._loop).result()
 
     def free(self) -> int:

@@ -123,7 +123,7 @@ class Heartbeat:
                 due = time.monotonic() + interval  # also when it fails
                 gone = self.beat()
                 self._note(healthy=True)
-            except JobQueueError as error:
+            except Exception as error:  # a thread that ended would leave the worker without leases, unseen
                 self._note(healthy=False, error=error)
                 continue
             self._report(gone)
@@ -143,4 +143,5 @@ class Heartbeat:
             if healthy:
                 log.info("heartbeat: leases are renewed again")
             else:
-                log.warning("heartbeat: can't renew leases: %s", error)
+                unexpected = None if isinstance(error, JobQueueError) else error
+                log.warning("heartbeat: can't renew leases: %s", error, exc_info=unexpected)

@@ -8,6 +8,7 @@ child ended. When the worker is gone, it kills its children and ends.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -25,7 +26,7 @@ from . import frames
 _REQUEST = struct.Struct("<cq")  # what, pid
 _FORK, _KILL = b"F", b"K"
 _REPORT = struct.Struct("<cqiq")  # what, pid, exit status as of waitpid, max RSS in bytes
-_STARTED, _ENDED = b"S", b"E"
+_STARTED, _NOT_STARTED, _ENDED = b"S", b"N", b"E"  # of the second, errno in place of the pid
 
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 _ANSWER_WITHIN = 30.0  # seconds
@@ -90,7 +91,7 @@ class Nursery:
         self._reader.start()
 
     def new_child(self) -> Child:
-        """Raises JobQueueError when the nursery is gone."""
+        """Raises JobQueueError when the system makes no process, or the nursery is gone."""
         ours, theirs = socket.socketpair()
         birth = _Birth(ours)
         try:
@@ -106,6 +107,8 @@ class Nursery:
         birth.done.wait(_ANSWER_WITHIN)
         if birth.child is None:
             ours.close()
+            if birth.errno is not None:
+                raise JobQueueError(f"can't make a child process: {os.strerror(birth.errno)}")
             raise JobQueueError("the process that makes child processes is gone or doesn't answer")
         return birth.child
 
@@ -139,6 +142,10 @@ class Nursery:
                     birth = self._waiting.popleft()
                     birth.child = self._children[pid] = Child(pid, birth.link)
                     birth.done.set()
+                elif what == _NOT_STARTED:
+                    birth = self._waiting.popleft()
+                    birth.errno = pid
+                    birth.done.set()
                 elif (child := self._children.pop(pid, None)) is not None:
                     child.status, child.max_rss = status, max_rss
                     self._mourn(child)
@@ -163,6 +170,7 @@ class _Birth:
         self.link = link
         self.done = threading.Event()
         self.child: Child | None = None
+        self.errno: int | None = None  # why there is none
 
 
 # --- in the nursery -------------------------------------------------------------------------------------
@@ -221,7 +229,12 @@ def _answer(
         if pid in children:
             os.kill(pid, signal.SIGKILL)
         return True
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as error:  # no memory, or too many processes: perhaps not for long
+        os.close(fds[0])
+        link.sendall(_REPORT.pack(_NOT_STARTED, error.errno or errno.EAGAIN, 0, 0))
+        return True
     if pid == 0:
         _become_a_child(link, fds[0], child_main, pipe)
     os.close(fds[0])

@@ -216,8 +216,11 @@ class ProcessPool:
         tried again, more and more seldom."""
         attempt = 0
         while not self._closing.is_set() and self.failure is None:
-            with contextlib.suppress(JobQueueError):
+            try:
                 child = self._nursery.new_child()
+            except JobQueueError as error:
+                log.warning("%s", error)
+            else:
                 message = frames.receive(child.link)
                 if message is not None and message[0] == messages.READY:
                     return child

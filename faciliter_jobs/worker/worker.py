@@ -178,6 +178,8 @@ class JobWorker:
     def _on_signal(self, number: int) -> None:
         self._signals += 1
         service = self._service
+        if service is not None and not service.begun and self._signals > 1:
+            raise KeyboardInterrupt  # in an on_startup function: there is nothing yet to end in order
         if service is not None and (service.time_is_up or self._signals > 1):
             service.hurry()
             return
