@@ -14,7 +14,6 @@ from .record import unreadable_fields
 from .scripts import Command, Problem, Steps
 
 _PAGE = 200
-_BYTES = 4_000_000  # of records in one reply, and one record more
 _ROUNDS = 6  # a mend may bring another thing to light, such as a ring without its lane
 
 # The first part of a key's name after the tag -> the rule for its members in belongs.lua.
@@ -126,7 +125,7 @@ class _Patient:
         """What only a whole record shows: payloads that can't be decoded, fields that can't be read."""
         found: list[Problem] = []
         while job_ids:
-            page = yield scripts.records(self._tag, max_bytes=_BYTES, job_ids=job_ids)
+            page = yield scripts.records(self._tag, max_bytes=scripts.MAX_PAGE_BYTES, job_ids=job_ids)
             for job_id, fields in page:
                 # What a worker has been given is for the worker to judge.
                 if fields and fields.get(b"status") != b"processing":

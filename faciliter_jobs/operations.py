@@ -24,7 +24,7 @@ from .scripts import Call, Command, Ending, NewJob, Problem, Stats, Steps
 
 SCHEMA_VERSION = 4  # 2, 4: another order of the bands in the indexes; 3: lanes list what waits for a company
 
-_PAGE = 500  # records in one script call
+_PAGE = 500  # records in one script call, at most
 _CLEANUP_BATCH = 1000
 _SUBMIT_BATCH = 1000
 _ANNOUNCED_MS = 60_000  # three times waiting.LOOK_EVERY
@@ -158,20 +158,21 @@ class Operations:
         found: list[Job] = []
         before: int | None = None
         while left > 0:
-            page = yield scripts.list_jobs(
+            page: scripts.Page = yield scripts.list_jobs(
                 self.tag,
                 company=company,
                 user=user,
                 before_seq=before,
                 limit=min(left, _PAGE),
+                max_bytes=scripts.MAX_PAGE_BYTES,
                 statuses=[s.value for s in statuses],
             )
-            jobs = (listed_job(job_id, fields, self.codec.cipher) for job_id, fields in page if fields)
+            jobs = (listed_job(job_id, fields, self.codec.cipher) for job_id, fields in page.jobs if fields)
             found.extend(job for job in jobs if job is not None)
-            left -= len(page)
-            if len(page) < _PAGE:
+            left -= len(page.jobs)
+            if len(page.jobs) < _PAGE and not page.is_cut:
                 break
-            before = int(page[-1][1][b"seq"])
+            before = int(page.jobs[-1][1][b"seq"])
         return found
 
     def stats(self, limit: int) -> Call[Stats]:

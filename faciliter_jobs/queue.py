@@ -196,7 +196,10 @@ class RedisJobQueue(BaseJobQueue):
         user_id: str | None = None,
         limit: int = 100,
     ) -> list[Job]:
-        """The newest jobs that fit all filters, newest first: O(log n + limit)."""
+        """The newest jobs that fit all filters, newest first: O(log n + limit).
+
+        In several calls when they are many, or large: none has the server read more than about 4 MB.
+        """
         return self.transport.perform(self.operations.list_jobs(status, company_id, user_id, limit))
 
     def stats(self, limit: int = 100) -> Stats:

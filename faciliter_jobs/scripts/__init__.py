@@ -4,7 +4,7 @@ Nothing else names a script, packs its arguments or takes a reply apart. The nam
 the arguments are those of the script's header; a test compares them.
 """
 
-from .base import Call, Command, Steps
+from .base import MAX_PAGE_BYTES, Call, Command, Steps
 from .claim import Outcome, Parked, Turned, adopt, claim, handed, park, turn
 from .compose import composed
 from .doctor import (
@@ -21,17 +21,19 @@ from .doctor import (
 )
 from .finish import Ending, cancel, complete, fail, progress, retry
 from .lifecycle import Cleaned, cleanup, heartbeat, leave, lose, promote, recover, release, tend
-from .reads import Stats, WorkerInfo, get_job, list_jobs, stats
+from .reads import Page, Stats, WorkerInfo, get_job, list_jobs, stats
 from .submit import NewJob, submit, submit_one
 from .watch import watch
 
 __all__ = [
+    "MAX_PAGE_BYTES",
     "Call",
     "Cleaned",
     "Command",
     "Ending",
     "NewJob",
     "Outcome",
+    "Page",
     "Parked",
     "Problem",
     "Stats",

@@ -12,6 +12,8 @@ R = TypeVar("R")
 
 Arg = str | bytes | int | float  # what redis-py sends as an argument
 
+MAX_PAGE_BYTES = 4_000_000  # of records in one reply, and one record more: the server serves nobody meanwhile
+
 
 @dataclass(slots=True)
 class Call(Generic[R]):

@@ -43,6 +43,14 @@ class Stats:
         return sorted(set(self.waiting) - served)
 
 
+@dataclass(slots=True)
+class Page:
+    """A part of a listing."""
+
+    jobs: list[tuple[str, Fields]]  # id and record
+    is_cut: bool  # by its size: there are more than these, fewer than were asked for
+
+
 def list_jobs(
     tag: str,
     *,
@@ -50,17 +58,20 @@ def list_jobs(
     user: str | None,
     before_seq: int | None,
     limit: int,
+    max_bytes: int,
     statuses: Sequence[str],
-) -> Call[list[tuple[str, Fields]]]:
-    def parse(reply: Any) -> list[tuple[str, Fields]]:
+) -> Call[Page]:
+    def parse(reply: Any) -> Page:
         if isinstance(reply, int):
             raise InvalidArgumentError(
                 f"company_id: jobs of more than {reply:,} types wait, too many to list a company's "
                 "PENDING jobs: name another status, or a user"
             )
-        return [(entry[0].decode("utf-8", "replace"), fields_of(entry[1])) for entry in unpacked(reply)]
+        is_cut, entries = unpacked(reply)
+        jobs = [(job_id.decode("utf-8", "replace"), fields_of(flat)) for job_id, flat in entries]
+        return Page(jobs, bool(is_cut))
 
-    args = [optional(company), optional(user), optional(before_seq), limit, *statuses]
+    args = [optional(company), optional(user), optional(before_seq), limit, max_bytes, *statuses]
     return Call("read/list", tag, args, parse)
 
 

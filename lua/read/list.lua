@@ -1,10 +1,10 @@
 -- PURPOSE  A page of jobs, newest first, with any mix of filters.
 -- KEYS     tag
--- ARGV     company, user, before_seq, limit, statuses...
---          '' = any company, any user, from the newest on
--- RETURNS  {job_id, record}..., packed (msgpack), or a number when more types than that wait and would have to be looked at
+-- ARGV     company, user, before_seq, limit, max_bytes, statuses...
+--          '' = any company, any user, from the newest on; max_bytes = the page ends with the record that reaches it
+-- RETURNS  {is_cut, {job_id, record}...}, packed (msgpack): is_cut = 1 when it ended so and more was found; or a number when more types than that wait and would have to be looked at
 -- MOVES    nothing
--- COST     O((statuses + types) * (log n + limit)); types: those that wait, for a company's PENDING jobs only
+-- COST     O((statuses + types) * (log n + limit) + bytes); types: those that wait, for a company's PENDING jobs only
 -- include: keys, index, lanes
 
 local MOST_TYPES = 1000
@@ -13,8 +13,8 @@ local MOST_TYPES = 1000
 -- listings to producers and workers (faciliter_jobs/acl.py).
 redis.call('ZREVRANGEBYSCORE', keys.index(), '-inf', '-inf', 'LIMIT', 0, 0)
 
-local company, user, before_seq, limit = unpack(ARGV, 1, 4)
-limit = tonumber(limit)
+local company, user, before_seq, limit, max_bytes = unpack(ARGV, 1, 5)
+limit, max_bytes = tonumber(limit), tonumber(max_bytes)
 local before = tonumber(before_seq ~= '' and before_seq or 1e13)
 local found = {}
 local from = 0 -- what was submitted before is on a later page, by what has been found so far
@@ -35,7 +35,7 @@ local function add(page)
 end
 
 local index_keys = index.keys_for(company, user)
-for i = 5, #ARGV do
+for i = 6, #ARGV do
   if ARGV[i] == 'pending' and company ~= '' and user == '' then
     local types = redis.call('SRANDMEMBER', keys.types(), MOST_TYPES + 1) -- all, unless they are more
     if #types > MOST_TYPES then return MOST_TYPES end
@@ -47,12 +47,14 @@ for i = 5, #ARGV do
 end
 sort_newest_first()
 
-local jobs = {}
-for i = 1, math.min(limit, #found) do
+local jobs, size, last = {}, 0, math.min(limit, #found)
+for i = 1, last do
   local flat = redis.pcall('HGETALL', keys.job(found[i].id))
   if flat.err then flat = {} end -- something else in its place: a page is not spoiled by it
+  for _, part in ipairs(flat) do size = size + #part end
   -- The number that the index has, for the next page, whatever has become of the record's own.
   flat[#flat + 1], flat[#flat + 2] = 'seq', string.format('%.0f', found[i].seq)
   jobs[i] = { found[i].id, flat }
+  if size >= max_bytes then break end
 end
-return cmsgpack.pack(jobs)
+return cmsgpack.pack({ #jobs < last and 1 or 0, jobs })

@@ -23,11 +23,23 @@ ALL = tuple(status.value for status in JobStatus)
 STATUS_OF = {PROCESSING: "processing", COMPLETED: "completed", FAILED: "failed", CANCELLED: "cancelled"}
 
 
-def _list(stage, company=None, user=None, before_seq=None, limit=100, statuses=ALL):
+def _page(stage, company=None, user=None, before_seq=None, limit=100, max_bytes=10**6, statuses=ALL):
     call = scripts.list_jobs(
-        stage.tag, company=company, user=user, before_seq=before_seq, limit=limit, statuses=statuses
+        stage.tag,
+        company=company,
+        user=user,
+        before_seq=before_seq,
+        limit=limit,
+        max_bytes=max_bytes,
+        statuses=statuses,
     )
-    return [job_id for job_id, _ in stage.run(call)]
+    return stage.run(call)
+
+
+def _list(stage, *filters, **options):
+    page = _page(stage, *filters, **options)
+    assert not page.is_cut
+    return [job_id for job_id, _ in page.jobs]
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -125,9 +137,7 @@ def test_of_more_than_a_thousand_types_a_company_s_waiting_jobs_are_not_listed(s
 
 def test_a_page_has_the_records(stage):
     job_id = stage.submit(input=b"\x81\xa1a\x01")
-    ((listed, fields),) = stage.run(
-        scripts.list_jobs(stage.tag, company="acme", user=None, before_seq=None, limit=1, statuses=ALL)
-    )
+    ((listed, fields),) = _page(stage, "acme", limit=1).jobs
     assert (listed, fields[b"type"], fields[b"in"]) == (job_id, b"t", b"\x81\xa1a\x01")
 
 
@@ -142,3 +152,20 @@ def test_a_job_keeps_its_place_in_the_order_whatever_becomes_of_it(stage):
 def test_a_limit_of_zero_is_an_empty_page(stage):
     stage.submit()
     assert _list(stage, limit=0) == []
+
+
+@pytest.mark.parametrize(
+    ("max_bytes", "limit", "listed", "is_cut"),
+    [
+        (1, 10, 1, True),  # one at the least
+        (2_500, 10, 3, True),  # with the one that reaches it
+        (2_500, 3, 3, False),  # it is all that was asked for
+        (4_500, 10, 5, False),  # reached by the last that there is
+        (1_000_000, 10, 5, False),
+    ],
+)
+def test_a_page_ends_with_the_record_that_reaches_its_bytes(stage, max_bytes, limit, listed, is_cut):
+    ids = [stage.submit(input=b"\xc5\x03\x84" + b"x" * 900) for _ in range(5)]
+    page = _page(stage, "acme", max_bytes=max_bytes, limit=limit)
+    assert [job_id for job_id, _ in page.jobs] == ids[: -1 - listed : -1]
+    assert page.is_cut is is_cut

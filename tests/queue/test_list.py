@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from faciliter_jobs import JobStatus
+from faciliter_jobs import JobStatus, scripts
 
 COMPANIES = (None, "acme", "beta")
 USERS = (None, "ann", "bob")
@@ -83,3 +83,48 @@ def test_a_deleted_job_is_listed_nowhere(queue, jobs):
     for status, company, user in product((None, *JobStatus), COMPANIES, USERS):
         listed = queue.list_jobs(status, company, user, 1000)
         assert [job.job_id for job in listed] == _brute_force(left, status, company, user)
+
+
+@pytest.fixture
+def pages(monkeypatch):
+    """What each call of a listing gave."""
+    given = []
+    list_jobs = scripts.list_jobs
+
+    def listed(*args, **kwargs):
+        call = list_jobs(*args, **kwargs)
+        parse = call.parse
+        call.parse = lambda reply: given.append(parse(reply)) or given[-1]
+        return call
+
+    monkeypatch.setattr(scripts, "list_jobs", listed)
+    return given
+
+
+def _size(page):
+    return sum(len(part) for _, fields in page.jobs for pair in fields.items() for part in pair)
+
+
+def test_large_records_come_in_several_calls_none_of_which_holds_the_server_up(queue, pages):
+    """A script that reads 500 records of a megabyte takes seconds, in which the server serves nobody."""
+    size = 900_000
+    ids = [queue.submit_job("t", {"d": bytes(size)}, "acme", "ann") for _ in range(23)]
+    for filters in ({}, {"company_id": "acme"}, {"user_id": "ann"}, {"company_id": "acme", "user_id": "ann"}):
+        pages.clear()
+        listed = queue.list_jobs(limit=21, **filters)
+        assert [job.job_id for job in listed] == ids[: -1 - 21 : -1]
+        assert all(job.input_data == {"d": bytes(size)} for job in listed)
+        assert max(map(_size, pages)) < scripts.MAX_PAGE_BYTES + size + 1000
+        assert [len(page.jobs) for page in pages] == [5, 5, 5, 5, 1]
+    assert [job.job_id for job in queue.for_company("acme").list_jobs()] == ids[::-1]
+    assert queue.for_company("beta").list_jobs() == []
+
+
+def test_every_mix_of_filters_and_limits_in_pages_of_few_bytes(queue, jobs, pages, monkeypatch):
+    monkeypatch.setattr(scripts, "MAX_PAGE_BYTES", 700)
+    for status, company, user in product((None, *JobStatus), COMPANIES, USERS):
+        expected = _brute_force(jobs, status, company, user)
+        for limit in (1, 7, 1000):
+            listed = queue.list_jobs(status, company, user, limit)
+            assert [job.job_id for job in listed] == expected[:limit], (status, company, user, limit)
+    assert max(len(page.jobs) for page in pages) < 20
