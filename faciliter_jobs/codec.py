@@ -24,7 +24,7 @@ _MAX_DEPTH = 500  # msgpack's own limit is 511
 
 
 def _default(value: Any) -> Any:
-    if isinstance(value, datetime):  # aware ones never come here
+    if isinstance(value, datetime):  # aware ones never come here, but for subclasses
         return msgpack.ExtType(_NAIVE_DATETIME, value.isoformat().encode())
     raise TypeError(type(value).__name__)
 
@@ -35,7 +35,15 @@ def _ext_hook(code: int, data: bytes) -> Any:
     return msgpack.ExtType(code, data)
 
 
+def _unpackb(packed: bytes) -> Any:
+    return msgpack.unpackb(packed, ext_hook=_ext_hook, timestamp=3, strict_map_key=False)
+
+
 _local = threading.local()
+
+
+def _new_packer() -> msgpack.Packer:
+    return msgpack.Packer(default=_default, datetime=True)
 
 
 def _packer() -> msgpack.Packer:
@@ -43,7 +51,7 @@ def _packer() -> msgpack.Packer:
     try:
         packer: msgpack.Packer = _local.packer
     except AttributeError:
-        packer = _local.packer = msgpack.Packer(default=_default, datetime=True)
+        packer = _local.packer = _new_packer()
     return packer
 
 
@@ -81,9 +89,9 @@ def pack(value: Any, field: str, limit: int) -> bytes:
             raise PayloadTooLargeError(
                 f"{field}: {len(packed):,} bytes packed, the limit is {limit:,} (JobConfig.max_payload_bytes)"
             )
-        # Some values pack but can't be read back (a tuple as a key, 600 levels): refused here, and
-        # not found out by the worker.
-        msgpack.unpackb(packed, timestamp=0, strict_map_key=False)
+        # Some values pack but can't be read back (a tuple as a key, 600 levels, a time after the year
+        # 9999 in UTC): refused here, and not found out by the worker.
+        _unpackb(packed)
     except PayloadTooLargeError:
         raise
     except Exception as error:  # what a caller's own classes raise, too
@@ -116,7 +124,7 @@ class Codec:
 def unpack(data: bytes, field: str = "value") -> Any:
     """The inverse of `pack`. Raises UndecodableError."""
     try:
-        return msgpack.unpackb(data, ext_hook=_ext_hook, timestamp=3, strict_map_key=False)
+        return _unpackb(data)
     except Exception as error:  # msgpack raises many kinds for bad bytes
         check_plain(data, field)
         reason = str(error) or type(error).__name__
@@ -146,7 +154,7 @@ def _find_offender(root: Any, field: str) -> tuple[str, str] | None:
                 if reason := _unfit(key):
                     return f"{path}[{key!r}]", f"key: {reason}"
             stack.extend((_key_path(path, k), v, depth + 1) for k, v in reversed(value.items()))
-        elif isinstance(value, (list, tuple)):
+        elif isinstance(value, (list, tuple)) and not isinstance(value, msgpack.ExtType):
             last = len(value) - 1
             stack.extend((f"{path}[{last - i}]", v, depth + 1) for i, v in enumerate(reversed(value)))
         elif reason := _unfit(value):
@@ -155,7 +163,7 @@ def _find_offender(root: Any, field: str) -> tuple[str, str] | None:
 
 
 def _unfit(value: Any) -> str | None:
-    if value is None or isinstance(value, (bool, float, bytes, bytearray, datetime)):
+    if value is None or isinstance(value, (bool, float, bytes, bytearray, memoryview)):
         return None
     if isinstance(value, int):
         return None if _INT_MIN <= value <= _INT_MAX else "integer outside 64 bits"
@@ -165,6 +173,10 @@ def _unfit(value: Any) -> str | None:
         except UnicodeEncodeError:
             return "text with lone surrogates is not UTF-8"
         return None
-    if isinstance(value, (memoryview, msgpack.ExtType, msgpack.Timestamp)):
+    if isinstance(value, (datetime, msgpack.ExtType, msgpack.Timestamp)):
+        try:
+            _unpackb(_new_packer().pack(value))
+        except Exception as error:  # what a time zone of a caller's raises, too
+            return f"{type(value).__name__} can't be stored and read back: {error or type(error).__name__}"
         return None
     return f"{type(value).__name__} is not serialisable"

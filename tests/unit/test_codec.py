@@ -6,7 +6,7 @@ import contextlib
 import math
 import uuid
 from collections import OrderedDict, defaultdict
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum
 
@@ -110,6 +110,20 @@ class Custom:
     pass
 
 
+class Odd(datetime):
+    def isoformat(self, *_):
+        return "?"
+
+
+class Nowhere(tzinfo):
+    def utcoffset(self, _):
+        raise ValueError("nobody knows")
+
+
+_FIRST, _LAST = datetime.min, datetime.max
+_WEST, _EAST = timezone(timedelta(hours=-5)), timezone(timedelta(hours=1))
+
+
 def _with_itself_in_it():
     loop = {"name": "loop"}
     loop["self"] = loop
@@ -141,6 +155,36 @@ REFUSED = [
     ({"a": {2**70: 1}}, f"input_data.a[{2**70}]: key: integer outside 64 bits"),
     ({"good": 1, "bad": set(), "worse": 1j}, "input_data.bad: set is not serialisable"),
     (set(), "input_data: set is not serialisable"),
+    # These would pack, and could never be read again.
+    (
+        {"a": [_LAST.replace(tzinfo=_WEST)]},
+        "input_data.a[0]: datetime can't be stored and read back: date value out of range",
+    ),
+    (
+        {"a": {"until": _FIRST.replace(tzinfo=_EAST)}},
+        "input_data.a.until: datetime can't be stored and read back: date value out of range",
+    ),
+    (
+        {"a": msgpack.Timestamp(10**13, 0)},
+        "input_data.a: Timestamp can't be stored and read back: date value out of range",
+    ),
+    (
+        {"a": msgpack.ExtType(1, b"zzz")},
+        "input_data.a: ExtType can't be stored and read back: Invalid isoformat string: 'zzz'",
+    ),
+    (
+        {"a": Odd(2024, 1, 1)},
+        "input_data.a: Odd can't be stored and read back: Invalid isoformat string: '?'",
+    ),
+    (
+        {"a": datetime(2024, 1, 1, tzinfo=Nowhere())},
+        "input_data.a: datetime can't be stored and read back: nobody knows",
+    ),
+    (
+        {"a": {_LAST.replace(tzinfo=_WEST): 1}},
+        f"input_data.a[{_LAST.replace(tzinfo=_WEST)!r}]: key: datetime can't be stored and read back: "
+        "date value out of range",
+    ),
 ]
 
 
@@ -222,6 +266,34 @@ def test_no_bytes_raise_anything_else(data):
 def test_a_pickle_is_not_loaded(data):
     with pytest.raises(UndecodableError):
         codec.unpack(data)
+
+
+_ANY_AWARE = st.datetimes(
+    timezones=st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+)
+_EDGES = st.sampled_from((_FIRST, _LAST)).flatmap(
+    lambda edge: _ANY_AWARE.map(lambda d: edge.replace(tzinfo=d.tzinfo))
+)
+_EXTENSIONS = st.builds(msgpack.ExtType, st.integers(0, 127), st.binary(max_size=12))
+_TIMESTAMPS = st.builds(msgpack.Timestamp, st.integers(-(2**63), 2**63 - 1), st.integers(0, 10**9 - 1))
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.dictionaries(st.text(max_size=2), st.datetimes() | _ANY_AWARE | _EDGES | _EXTENSIONS | _TIMESTAMPS))
+def test_what_is_accepted_can_be_read_again(value):
+    try:
+        packed = codec.pack(value, "input_data", LIMIT)
+    except NotSerialisableError as error:
+        assert "can't be stored and read back" in str(error) and str(error).startswith("input_data")
+    else:
+        codec.unpack(packed)
+
+
+@pytest.mark.parametrize(
+    "value", [_LAST.replace(tzinfo=timezone.utc), _FIRST.replace(tzinfo=timezone.utc), _LAST]
+)
+def test_the_first_and_the_last_datetime_come_back(value):
+    assert _round_trip(value) == value
 
 
 def test_an_extension_of_another_program_comes_back_as_it_is():
