@@ -17,7 +17,7 @@ from typing import Any
 from . import codec, context, doctor, keys, scripts, validate
 from .config import JobConfig
 from .encryption import Cipher
-from .errors import AccessDeniedError, InvalidArgumentError, MissingKeyError, SchemaError
+from .errors import AccessDeniedError, InvalidArgumentError, MissingKeyError, SchemaError, UndecodableError
 from .job import Job, JobSpec, JobStatus
 from .record import Claimed, Fields, fields_of, listed_job, read_job
 from .scripts import Call, Command, Ending, NewJob, Problem, Stats, Steps
@@ -260,12 +260,28 @@ class Operations:
         )
 
     def begin(self, claimed: list[Claimed]) -> Steps[Job | None]:
-        """What `claim_one` has claimed, to be run by the caller; given back when it can't be decrypted."""
+        """What `claim_one` has claimed, to be run by the caller. A job that the caller can't read doesn't stay
+        in its hands: it is given back when another may have the key, else it fails, as in a worker."""
         try:
             return claimed[0].job(self.codec.cipher) if claimed else None
         except MissingKeyError:
             yield self.give_back(claimed)
             raise
+        except UndecodableError as error:
+            yield self._fail_unread(claimed[0], error)
+            raise type(error)(f"job {claimed[0].job_id} has failed, it can't be read: {error}") from error
+
+    def _fail_unread(self, claimed: Claimed, error: UndecodableError) -> Call[Ending]:
+        return scripts.fail(
+            self.tag,
+            job_id=claimed.job_id,
+            token=claimed.token,
+            op=claimed.token,
+            error=self._text(f"UndecodableError: {error}", "error", "error", claimed.job_id),
+            traceback="",
+            retry_delay_ms=0,
+            max_retries=_NEVER_AGAIN,
+        )
 
     def give_back(self, claimed: list[Claimed]) -> Call[list[str]]:
         """Puts jobs that were claimed and not begun back to where they waited."""

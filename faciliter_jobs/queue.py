@@ -275,7 +275,9 @@ class RedisJobQueue(BaseJobQueue):
         """Claims the next job (of any type, or of these) for the caller, who ends it by
         `complete_job` or `fail_job` within `lease` seconds; else it is given to someone else.
 
-        Raises MissingKeyError, and gives the job back, when it is encrypted with an unknown key."""
+        Raises MissingKeyError, and gives the job back, when it is encrypted with an unknown key;
+        UndecodableError, with the job's id, when the job can't be read: then it is FAILED with the reason.
+        """
         claimed = self.transport.run(self.operations.claim_one(job_types, lease))
         return self.transport.perform(self.operations.begin(claimed))
 
