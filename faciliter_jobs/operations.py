@@ -176,7 +176,7 @@ class Operations:
         return found
 
     def stats(self, limit: int) -> Call[Stats]:
-        return scripts.stats(self.tag, limit=limit)
+        return scripts.stats(self.tag, limit=validate.integer(limit, "limit", 1, validate.MAX_LIMIT))
 
     def doctor(self, repair: bool = False) -> Steps[list[Problem]]:
         return doctor.examine(self.tag, repair=repair)
@@ -260,8 +260,8 @@ class Operations:
         )
 
     def begin(self, claimed: list[Claimed]) -> Steps[Job | None]:
-        """What `claim_one` has claimed, to be run by the caller. A job that the caller can't read doesn't stay
-        in its hands: it is given back when another may have the key, else it fails, as in a worker."""
+        """What `claim_one` has claimed, to be run by the caller. A job that can't be read doesn't stay in its
+        hands: it is given back when another client may have the key, else it fails, as in a worker."""
         try:
             return claimed[0].job(self.codec.cipher) if claimed else None
         except MissingKeyError:

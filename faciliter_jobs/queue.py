@@ -203,7 +203,10 @@ class RedisJobQueue(BaseJobQueue):
         return self.transport.perform(self.operations.list_jobs(status, company_id, user_id, limit))
 
     def stats(self, limit: int = 100) -> Stats:
-        """Counts by status, and up to `limit` waiting types and live workers."""
+        """Counts by status, and up to `limit` (1 to 10,000) waiting types and live workers.
+
+        `unserved` is known only when the live workers are no more than `limit`.
+        """
         return self.transport.run(self.operations.stats(limit))
 
     def doctor(self, repair: bool = False) -> list[Problem]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..scripts import Problem
+from ..validate import MAX_LIMIT
 from . import render
 from .context import opened
 from .jobs import AsJson
@@ -19,7 +20,7 @@ app = typer.Typer()
 def stats(context: typer.Context, as_json: AsJson = False) -> None:
     """Show how many jobs are in which state, and who works on what."""
     with opened(context) as queue:
-        found = queue.stats()
+        found = queue.stats(MAX_LIMIT)  # all workers, or it couldn't say which types none of them serves
     if as_json:
         typer.echo(render.as_json({**asdict(found), "unserved": found.unserved}))
     else:

@@ -31,12 +31,16 @@ class Stats:
     scheduled: int  # PENDING and due later
     leased: int  # in a worker's hands
     parked: int  # workers that wait for a job
+    alive: int  # workers in all, of which `workers` may be a part
     waiting: dict[str, int]  # type -> companies with a waiting job in a lane
     workers: list[WorkerInfo] = field(default_factory=list)
 
     @property
     def unserved(self) -> list[str]:
-        """Types with waiting jobs that no live worker has a handler for."""
+        """Types with waiting jobs that no live worker has a handler for. [] when `workers` are not all that
+        are `alive`, since one of the others may have: ask with a higher `limit`."""
+        if len(self.workers) < self.alive:
+            return []
         if any(worker.info.get("types") == [] for worker in self.workers):
             return []
         served = {t for worker in self.workers for t in worker.info.get("types", ())}
@@ -94,13 +98,14 @@ def _worker_info(entry: list[Any]) -> WorkerInfo:
 
 def stats(tag: str, *, limit: int) -> Call[Stats]:
     def parse(reply: Any) -> Stats:
-        now, counts, scheduled, leased, parked, types, workers = reply
+        now, counts, scheduled, leased, parked, alive, types, workers = reply
         return Stats(
             now,
             {JobStatus(name.decode()): count for name, count in counts},
             scheduled,
             leased,
             parked,
+            alive,
             {name.decode("utf-8", "replace"): companies for name, companies in types},
             [_worker_info(entry) for entry in workers],
         )

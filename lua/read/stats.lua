@@ -2,7 +2,8 @@
 -- KEYS     tag
 -- ARGV     limit
 --          limit = at most so many types and workers
--- RETURNS  {now, {status, count}..., scheduled, leased, parked, {type, companies waiting}..., {worker, alive until, info}...}
+-- RETURNS  {now, {status, count}..., scheduled, leased, parked, alive, {type, companies waiting}..., {worker, alive until, info}...}
+--          alive = how many live workers there are in all
 -- MOVES    nothing
 -- COST     O(log n + limit)
 -- include: keys, clock, index
@@ -19,11 +20,12 @@ for i, job_type in ipairs(redis.call('SRANDMEMBER', keys.types(), limit)) do
   types[i] = { job_type, redis.call('ZCARD', keys.ring('0', job_type)) }
 end
 local workers = {}
-local alive = redis.call('ZRANGEBYSCORE', keys.workers(), NOW, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
-for i = 1, #alive, 2 do
-  workers[#workers + 1] = { alive[i], alive[i + 1], redis.call('HGET', keys.worker(alive[i]), 'info') or '' }
+local live = redis.call('ZRANGEBYSCORE', keys.workers(), NOW, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
+for i = 1, #live, 2 do
+  workers[#workers + 1] = { live[i], live[i + 1], redis.call('HGET', keys.worker(live[i]), 'info') or '' }
 end
 return {
   NOW, counts, redis.call('ZCARD', keys.scheduled()), redis.call('ZCARD', keys.leases()),
-  redis.call('ZCOUNT', keys.parked(), NOW, '+inf'), types, workers,
+  redis.call('ZCOUNT', keys.parked(), NOW, '+inf'), redis.call('ZCOUNT', keys.workers(), NOW, '+inf'),
+  types, workers,
 }

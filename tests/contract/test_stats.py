@@ -55,7 +55,7 @@ def test_only_live_workers_and_those_that_are_parked_now(stage):
     assert stage.queue.stats().parked == 2
     stage.clock.advance(1.5)
     stats = stage.queue.stats()
-    assert ([worker.name for worker in stats.workers], stats.parked) == (["long"], 1)
+    assert ([worker.name for worker in stats.workers], stats.alive, stats.parked) == (["long"], 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -89,4 +89,15 @@ def test_never_more_than_the_limit(stage):
         stage.submit(job_type=f"type {n}")
         stage.heartbeat(f"w{n}")
     stats = stage.queue.stats(limit=3)
-    assert (len(stats.waiting), len(stats.workers)) == (3, 3)
+    assert (len(stats.waiting), len(stats.workers), stats.alive) == (3, 3, 5)
+
+
+def test_of_some_workers_alone_nobody_can_say_what_none_serves(stage):
+    stage.submit(job_type="rare")
+    for n in range(4):
+        stage.heartbeat(f"w{n}", alive_ms=30_000 + n, info='{"types": ["common"]}')
+    assert stage.queue.stats(limit=4).unserved == ["rare"]
+    stage.heartbeat("last", alive_ms=40_000, info='{"types": ["rare"]}')
+    cut = stage.queue.stats(limit=4)
+    assert (cut.unserved, len(cut.workers), cut.alive) == ([], 4, 5)
+    assert stage.queue.stats(limit=5).unserved == []

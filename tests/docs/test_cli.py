@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from faciliter_jobs import JobConfig, JobStatus, keys
+from faciliter_jobs import JobConfig, JobStatus, keys, scripts
 from faciliter_jobs.cli.__main__ import main
 from tests.support.wait import until
 
@@ -201,6 +201,20 @@ def test_stats_counts_and_names_the_types_that_nobody_serves(cli, queue, run_wor
     assert "1 pending" in out and "no live worker serves unserved" in out and worker.name in out
     told = json.loads(cli("stats", "--json").out)
     assert told["counts"]["pending"] == 1 and told["unserved"] == ["unserved"]
+
+
+def test_stats_says_of_many_workers_too_which_types_none_of_them_serves(cli, queue):
+    """No more than 100 workers were looked at, and the type of the 120th was called unserved."""
+    for n in range(120):
+        info = json.dumps({"types": ["rare" if n == 119 else "common"]})
+        worker = {"worker": f"w{n}", "lease_ms": 30_000, "alive_ms": 60_000 + n, "max_retries": 3}
+        queue.transport.run(scripts.heartbeat(queue.tag, **worker, info=info, held=[]))
+    queue.submit_job("rare")
+    assert "no live worker serves" not in cli("stats").out
+    told = json.loads(cli("stats", "--json").out)
+    assert (told["unserved"], told["alive"], len(told["workers"])) == ([], 120, 120)
+    queue.submit_job("nobody's")
+    assert "no live worker serves nobody's" in cli("stats").out
 
 
 def test_doctor_finds_nothing_in_a_sound_queue_and_gives_exit_code_1_for_a_broken_one(cli, queue):

@@ -52,7 +52,7 @@ def test_the_limits_are_those_of_the_checks():
     assert limits["`ttl`, `delay`, `retry_delay`, `timeout`"] * 365 * 86400 == validate.MAX_SECONDS
     assert limits["`max_retries`"] == validate.MAX_RETRIES
     assert limits["jobs in one `submit_jobs`"] == validate.MAX_JOBS_PER_CALL
-    assert limits["`list_jobs(limit=)`"] == validate.MAX_LIMIT
+    assert limits["`list_jobs(limit=)`"] == limits["`stats(limit=)`"] == validate.MAX_LIMIT
 
 
 def test_the_errors_are_those_that_there_are():
