@@ -205,6 +205,11 @@ class Operations:
         )
 
     def fail(self, job_id: str, error: str, retry_delay: float | None) -> Call[Ending]:
+        if retry_delay is None:
+            return self._fail(job_id, error, 0, _NEVER_AGAIN)
+        return self._fail(job_id, error, validate.milliseconds(retry_delay, "retry_delay"), 3)
+
+    def _fail(self, job_id: str, error: str, retry_delay_ms: int, max_retries: int | None) -> Call[Ending]:
         return scripts.fail(
             self.tag,
             job_id=validate.job_id(job_id),
@@ -212,8 +217,8 @@ class Operations:
             op=context.token_for(job_id) or _new_op(),
             error=self._text(error, "error", "error", job_id),
             traceback="",
-            retry_delay_ms=0 if retry_delay is None else validate.milliseconds(retry_delay, "retry_delay"),
-            max_retries=_NEVER_AGAIN if retry_delay is None else 3,
+            retry_delay_ms=retry_delay_ms,
+            max_retries=max_retries,
             company=self.company,
         )
 
@@ -243,7 +248,7 @@ class Operations:
         job: Job | None = yield self.get_job(job_id)
         if wanted is JobStatus.PENDING and job is not None:
             if job.status is JobStatus.PROCESSING:
-                return (yield self.fail(job_id, error or "given up", 0)) is Ending.RETRYING
+                return _accepted((yield self._fail(job_id, error or "given up", 0, None)))
             if job.status.is_terminal:
                 return _accepted((yield self.retry(job_id)))
         return job is not None and job.status is wanted

@@ -267,7 +267,8 @@ class RedisJobQueue(BaseJobQueue):
     def update_job_status(self, job_id: str, status: JobStatus, error: str | None = None) -> bool:
         """Moves the job to a status as the call of that name would; False when that is refused.
 
-        PENDING: a FAILED or CANCELLED job is retried, a PROCESSING one given up for another attempt.
+        PENDING: a FAILED or CANCELLED job is retried; a PROCESSING one runs again, whatever retries it has
+            left and without using one up, and what its present attempt does later is refused.
         PROCESSING: only says whether it is so; a job becomes PROCESSING by a claim.
         """
         return self.transport.perform(self.operations.update_status(job_id, status, error))

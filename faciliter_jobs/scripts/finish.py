@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from .base import Arg, Call
+from .base import Arg, Call, optional
 
 
 class Ending(Enum):
@@ -64,10 +64,11 @@ def fail(
     error: str | bytes,
     traceback: str | bytes,
     retry_delay_ms: int,
-    max_retries: int,
+    max_retries: int | None,
     company: str = "",
 ) -> Call[Ending]:
-    args: list[Arg] = [job_id, token, op, error, traceback, retry_delay_ms, max_retries, company]
+    """max_retries: -1: never again; None: again in any case, and it counts as no retry."""
+    args: list[Arg] = [job_id, token, op, error, traceback, retry_delay_ms, optional(max_retries), company]
     return Call("fail", tag, args, ending_of)
 
 

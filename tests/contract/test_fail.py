@@ -25,7 +25,7 @@ def test_from_outside_any_unfinished_job_fails_for_good(either_stage, state):
 
 
 @pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("max_retries", [-1, 3])
+@pytest.mark.parametrize("max_retries", [-1, 3, None])
 def test_sent_twice_it_is_done_once(either_stage, state, max_retries):
     stage = either_stage
     job_id = stage.job_in(state)
@@ -80,6 +80,35 @@ def test_minus_one_means_never_again_whatever_the_job_says(stage, own):
     job_id = stage.submit(max_retries=own)
     token = stage.claim_one().token
     assert stage.fail(job_id, token, token, max_retries=-1).value == "failed"
+
+
+@pytest.mark.parametrize("own", [None, 0, 5])
+def test_without_a_limit_it_is_tried_again_whatever_is_used_up_and_no_retry_is_counted(either_stage, own):
+    stage = either_stage
+    job_id = stage.submit(max_retries=own)
+    for attempt in (1, 2, 3):
+        stage.claim_one()
+        word = stage.fail(job_id, op=f"op-{attempt}", error="run it again", max_retries=None).value
+        assert (word, stage.places(job_id)) == ("retrying", ["lane"])
+        job = stage.job(job_id)
+        assert (job.attempt, job.error, job.metadata) == (attempt, None, {"last_error": "run it again"})
+
+
+@pytest.mark.parametrize("state", PENDING_STATES)
+def test_without_a_limit_a_job_that_waits_is_left_alone(stage, state):
+    job_id = stage.job_in(state)
+    before = stage.snapshot()
+    assert stage.fail(job_id, max_retries=None).value == "pending"
+    assert stage.snapshot() == before
+
+
+def test_without_a_limit_a_copy_that_comes_late_leaves_the_next_attempt_alone(stage):
+    job_id = stage.submit(max_retries=0)
+    stage.claim_one()
+    assert stage.fail(job_id, max_retries=None).value == "retrying"
+    token = stage.claim_one("w2").token
+    assert stage.fail(job_id, max_retries=None).value == "already"
+    assert stage.complete(job_id, token, token).value == "completed"
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -248,11 +248,12 @@ class QueueMachine(RuleBasedStateMachine):
         if again:
             self._send_again()
 
-    @rule(pick=picks, status=st.sampled_from(JobStatus))
-    def update_job_status(self, pick: int, status: JobStatus) -> None:
+    @rule(pick=picks, status=st.sampled_from(JobStatus), again=sometimes)
+    def update_job_status(self, pick: int, status: JobStatus, again: bool) -> None:
         job_id = self._id(pick)
         job = self.model.jobs.get(job_id)
         was = job.status if job else None
+        calls = len(self.calls)
         done = self.queue.update_job_status(job_id, status, "so it is")
         if status is JobStatus.COMPLETED:
             expected = self.model.complete(job_id, "", None) == "completed"
@@ -261,12 +262,14 @@ class QueueMachine(RuleBasedStateMachine):
         elif status is JobStatus.CANCELLED:
             expected = self.model.cancel(job_id, "so it is") == "cancelled"
         elif status is JobStatus.PENDING and was == spec.PROCESSING:
-            expected = self.model.fail(job_id, "", "so it is", 0, spec.DEFAULT_MAX_RETRIES) == "retrying"
+            expected = self.model.fail(job_id, "", "so it is", 0, None) == "retrying"
         elif status is JobStatus.PENDING and was in (spec.FAILED, spec.CANCELLED):
             expected = self.model.retry(job_id) == "pending"
         else:
             expected = was == status.value
         assert done is expected
+        if again and len(self.calls) > calls:
+            self._send_again()
 
     @rule(pick=picks, value=st.integers(-10, 110), message=messages, reset=sometimes, again=sometimes)
     def progress(self, pick: int, value: int, message: str | None, reset: bool, again: bool) -> None:

@@ -419,11 +419,17 @@ class Model:
         job.result, job.ended_itself = result, token != ""
         return self._finish(job, COMPLETED)
 
-    def fail(self, job_id: str, token: str, error: str, delay: int, max_retries: int) -> str:
+    def fail(self, job_id: str, token: str, error: str, delay: int, max_retries: int | None) -> str:
+        """max_retries: None: no limit, and it counts no retry."""
         if refused := self.refusal(job_id, token):
             return refused
         job = self.jobs[job_id]
+        if max_retries is None and job.status == PENDING:
+            return "pending"
         job.ended_itself = token != ""
+        if max_retries is None:
+            job.last_error = error
+            return self._again(job, delay)
         allowed = max_retries if job.max_retries is None or max_retries == FINAL else job.max_retries
         if job.retries < allowed:
             job.retries, job.last_error = job.retries + 1, error

@@ -209,6 +209,14 @@ def _fail(tag: str, _: str, terms: Terms, job_id: str, token: str, op: str) -> C
     return call, _word
 
 
+def _run_again(tag: str, _: str, __: Terms, job_id: str, op: str) -> Command:
+    call = scripts.fail(
+        tag, job_id=job_id, token="", op=op, error="run it again", traceback="", retry_delay_ms=0,
+        max_retries=None,
+    )  # fmt: skip
+    return call, _word
+
+
 def _progress(tag: str, _: str, __: Terms, job_id: str, token: str, ___: str) -> Command:
     call = scripts.progress(
         tag, job_id=job_id, token=token, progress=50, message="half of it", backwards=False
@@ -237,6 +245,7 @@ _BUILD: dict[str, Callable[..., Command]] = {
     "tend": _tend,
     "complete": _complete,
     "fail": _fail,
+    "run_again": _run_again,
     "progress": _progress,
     "cancel": _cancel,
     "retry": _retry,

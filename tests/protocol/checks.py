@@ -17,11 +17,14 @@ Sendable = Call[Any] | tuple[Any, ...]
 _ENDED = {status.value for status in TERMINAL}
 _ACCEPTED = {"completed", "failed", "retrying", "updated"}
 ENDS = {"completed", "failed", "retrying", "cancelled", "pending"}  # the words for "done, by this call"
-_OPERATORS = {"complete", "fail", "cancel", "retry"}  # may take a job from whoever holds it
-_MOVES = {name: moves_of(name) for name in (
+_OPERATORS = {"complete", "fail", "run_again", "cancel", "retry"}  # may take a job from whoever holds it
+_MOVES = {name: moves_of("fail" if name == "run_again" else name) for name in (
     "submit", "submit_one", "park", "adopt", "turn", "heartbeat", "release", "leave", "lose", "tend",
-    "complete", "fail", "progress", "cancel", "retry", "move",
+    "complete", "fail", "run_again", "progress", "cancel", "retry", "move",
 )}  # fmt: skip
+
+
+_NAMELESS = ("run_again", "cancel", "leave", "lose")  # they end an attempt without its token
 
 
 # --- a step -----------------------------------------------------------------------------------------
@@ -92,7 +95,7 @@ def _attempt(asked: Asked, was: JobView, is_: JobView) -> str | None:
         return f"{asked.worker} started it in the hands of {is_.worker}"
     if is_.status == "processing" and not begins and is_.worker != was.worker:
         return f"{was.worker}'s attempt became {is_.worker}'s"
-    runs = was.status == "processing" and was.is_leased and asked.script not in ("cancel", "leave", "lose")
+    runs = was.status == "processing" and was.is_leased and asked.script not in _NAMELESS
     if runs and _ends_or_begins(was, is_) and not _names(asked, was.token):
         return f"{asked.script} ended attempt {was.token}, which it did not name, before its lease passed"
     return None
@@ -123,8 +126,8 @@ def _names(asked: Asked, token: str) -> bool:
 def _count(asked: Asked, was: JobView, is_: JobView, terms: Terms) -> str | None:
     """An attempt that ends the job not for good is counted, as a retry or as given back; one that was handed
     over and not begun always."""
-    if asked.script == "retry":
-        return None  # with all its retries
+    if asked.script in ("retry", "run_again"):
+        return None  # with all its retries; without using one
     over = _has_number(was) and not _goes_on(was, is_)
     again = over and (is_.status not in _ENDED or was.status == "pending")
     counted = is_.retries + is_.returned - was.retries - was.returned
@@ -143,9 +146,16 @@ def reports(asked: Asked) -> list[tuple[str, str]]:
     if asked.script in ("complete", "fail"):
         job_id, token, op = asked.what
         return [(job_id, token or op)]
-    if asked.script in ("cancel", "retry"):
+    if asked.script in ("run_again", "cancel", "retry"):
         return [asked.what]
     return []
+
+
+def ends(asked: Asked, word: str) -> bool:
+    """Whether the word says that this very call has done what it asks for ("pending": it waited already)."""
+    return word in ENDS and not (
+        asked.script == "run_again" and word == "pending"
+    )  # it waited: nothing to do
 
 
 def _fencing(asked: Asked, given: Given, before: View) -> str | None:
@@ -166,7 +176,7 @@ def of_the_words(asked: Asked, given: Given, before: View, ended: frozenset[str]
     sent again hears that it was done."""
     for (job_id, token), word in zip(reports(asked), given.words):
         job = before.jobs.get(job_id)
-        if word in ENDS:
+        if ends(asked, word):
             if token in ended:
                 return f"{job_id}: {token} ended it a second time"
         elif word == "already":

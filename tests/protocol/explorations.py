@@ -67,6 +67,11 @@ QUICK = [
     _x("somebody cancels", Bounds(Left(), operator=("cancel", "retry")), "cancelled pending stale"),
     _x("somebody completes", Bounds(Left(), operator=("complete", "retry")), "stale finished"),
     _x("somebody fails", Bounds(Left(), operator=("fail", "retry")), "failed pending stale"),
+    _x(
+        "somebody has it run again",
+        Bounds(Left(losses=1), operator=("run_again",), terms=Terms(own_max_retries=0)),
+        "retrying pending already stale",
+    ),
     _x("jobs expire", _EXPIRY),
 ]
 

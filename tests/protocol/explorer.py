@@ -97,7 +97,7 @@ def _result(world: World, state: State, move: Move) -> tuple[State, str | None]:
     if not reports or answer.problem:
         return after, answer.problem
     problem = checks.of_the_words(move.asked, answer.given, world.views[state.content], state.ended)
-    ended = {token for (_, token), word in zip(reports, answer.given.words) if word in checks.ENDS}
+    ended = {token for (_, token), word in zip(reports, answer.given.words) if checks.ends(move.asked, word)}
     return (after._replace(ended=state.ended | ended) if ended else after), problem
 
 

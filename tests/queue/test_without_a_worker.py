@@ -1,4 +1,4 @@
-"""Work by hand: jobs that are claimed by get_pending_job and ended by their caller."""
+"""Work by hand: jobs that are claimed by get_pending_job, ended by their caller, or given up by somebody."""
 
 from __future__ import annotations
 
@@ -59,3 +59,32 @@ def test_an_encrypted_job_that_was_tampered_with_fails_so_too(make_either):
     assert failed.job_id == job_id and "its ciphertext was changed" in failed.error
     assert b"UndecodableError" not in client.hget(keys.job(queue.tag, job_id), "error"), "encrypted as well"
     assert queue.get_pending_job().job_id == other
+
+
+@pytest.mark.parametrize("max_retries", [0, 1, None])
+def test_a_running_job_that_is_to_run_again_never_ends_as_a_dead_letter(queue, max_retries):
+    job_id = queue.submit_job("t", max_retries=max_retries)
+    for attempt in (1, 2, 3, 4, 5):
+        assert queue.get_pending_job().attempt == attempt
+        assert queue.update_job_status(job_id, JobStatus.PENDING, "the machine is needed") is True
+        assert queue.update_job_status(job_id, JobStatus.PENDING) is True, "it waits already"
+        job = queue.get_job(job_id)
+        assert (job.status, job.error, job.retry_count) == (JobStatus.PENDING, None, 0)
+        assert job.metadata == {"last_error": "the machine is needed"}
+    assert queue.doctor() == []
+
+
+def test_it_may_also_be_asked_for_through_its_company_s_handle_alone(queue):
+    job_id = queue.submit_job("t", company_id="acme", max_retries=0)
+    queue.get_pending_job()
+    assert queue.for_company("beta").update_job_status(job_id, JobStatus.PENDING) is False
+    assert queue.get_job(job_id).status is JobStatus.PROCESSING
+    assert queue.for_company("acme").update_job_status(job_id, JobStatus.PENDING) is True
+    assert queue.get_pending_job().job_id == job_id
+
+
+def test_a_completed_job_is_not_to_run_again(queue):
+    job_id = queue.submit_job("t")
+    queue.complete_job(job_id)
+    assert queue.update_job_status(job_id, JobStatus.PENDING) is False
+    assert queue.get_job(job_id).status is JobStatus.COMPLETED

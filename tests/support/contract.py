@@ -215,7 +215,7 @@ class Stage:
         error: str = "broken",
         traceback: str = "",
         delay_ms: int = 0,
-        max_retries: int = -1,
+        max_retries: int | None = -1,
     ) -> Ending:
         call = scripts.fail(
             self.tag,
