@@ -261,7 +261,7 @@ class Operations:
             worker=self.worker,
             lease_ms=validate.milliseconds(lease, "lease", low=0.1),
             want=1,
-            types=[validate.job_type(t, "job_types") for t in job_types],
+            types=[validate.job_type(t, "job_types") for t in validate.several(job_types, "job_types")],
         )
 
     def begin(self, claimed: list[Claimed]) -> Steps[Job | None]:

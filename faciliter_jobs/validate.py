@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from binascii import b2a_base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -73,6 +73,13 @@ def job_type(value: Any, name: str = "job_type") -> str:
 
 def job_id(value: Any) -> str:
     return _string(value, "job_id", MAX_ID_BYTES, control=False)
+
+
+def several(value: Any, name: str) -> Iterable[Any]:
+    """An iterable of strings; not one string, which would be taken for its letters."""
+    if isinstance(value, (str, bytes, bytearray)) or not isinstance(value, Iterable):
+        raise InvalidTypeError(f"{name}: expected several strings, as in a list, got {type(value).__name__}")
+    return value
 
 
 def tenant(value: Any, name: str) -> str | None:

@@ -20,7 +20,8 @@ class Waiting:
     """The jobs that somebody waits for."""
 
     def __init__(self, job_ids: Iterable[str], timeout: float | None) -> None:
-        self.left = dict.fromkeys(validate.job_id(job_id) for job_id in job_ids)
+        ids = validate.several(job_ids, "job_ids")
+        self.left = dict.fromkeys(validate.job_id(job_id) for job_id in ids)
         self._missing = dict.fromkeys(self.left, False)
         self._timeout = None if timeout is None else validate.seconds(timeout, "timeout")
         self._deadline = None if self._timeout is None else time.monotonic() + self._timeout

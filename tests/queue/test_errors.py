@@ -146,6 +146,24 @@ CALLS = {
     "figures of a truth": (lambda q, i: q.stats(limit=True), TypeError, "limit: expected an integer"),
     "a cleanup of the future": (lambda q, i: q.cleanup_old_jobs(-1), ValueError, "older_than_seconds: -1"),
     "a claim without a lease": (lambda q, i: q.get_pending_job(lease=0), ValueError, "lease"),
+    "a claim of a text": (
+        lambda q, i: q.get_pending_job("t"),
+        TypeError,
+        "job_types: expected several strings, as in a list, got str",
+    ),
+    "a claim of bytes": (lambda q, i: q.get_pending_job(b"t"), TypeError, "job_types: .* got bytes"),
+    "a claim of nothing": (lambda q, i: q.get_pending_job(None), TypeError, "job_types: .* got NoneType"),
+    "a wait for the letters of an id": (
+        lambda q, i: next(iter(q.as_completed(i, 1))),
+        TypeError,
+        "job_ids: expected several strings, as in a list, got str",
+    ),
+    "a wait for a number": (lambda q, i: q.as_completed(7), TypeError, "job_ids: .* got int"),
+    "a company's wait for letters": (
+        lambda q, i: q.for_company("c").as_completed(i, 1),
+        TypeError,
+        "job_ids: .* got str",
+    ),
     "a claim of a wrong type": (lambda q, i: q.get_pending_job(["", "t"]), ValueError, "job_types"),
 }
 
