@@ -43,19 +43,20 @@ class AsyncTransport(ScriptTable):
     async def run(self, call: Call[R]) -> R:
         """Raises QueueUnavailableError, QueueTimeoutError, QueueFullError, ScriptFailedError."""
         command = self._command_of(call)
+        may_resend = call.resend and self.config.retry_on_timeout
         try:
-            reply = await self._send(command, call.script)
+            reply = await self._send(command, call.script, call.looks and not may_resend)
         except redis_errors.RedisError as error:
-            may_resend = call.resend and self.config.retry_on_timeout
             reply = await self._recover(error, command, may_resend, call.script)
         return call.parse(reply)
 
     async def command(self, *args: Any) -> Any:
         """A plain command of Redis's own that may be sent twice, with the same errors."""
+        may_resend = self.config.retry_on_timeout
         try:
-            return await self._exchange(args)
+            return await self._exchange(args, not may_resend)
         except redis_errors.RedisError as error:
-            return await self._recover(error, args, self.config.retry_on_timeout, None)
+            return await self._recover(error, args, may_resend, None)
 
     async def fetch(self, step: Command[R] | Call[R]) -> R:
         """The reply to a plain command, or to a call, taken apart."""
@@ -97,22 +98,24 @@ class AsyncTransport(ScriptTable):
             self.new_connection, self.config.max_connections, self.config.socket_timeout
         )
 
-    async def _send(self, command: tuple[Any, ...], script: str | None) -> Any:
+    async def _send(self, command: tuple[Any, ...], script: str | None, looks: bool = False) -> Any:
         for _ in range(RELOADS):
             try:
-                return await self._exchange(command)
+                return await self._exchange(command, looks)
             except redis_errors.NoScriptError:
                 if script is None:
                     raise
-                await self._exchange(self._loading(script))
-        return await self._exchange(command)
+                await self._exchange(self._loading(script), looks)
+        return await self._exchange(command, looks)
 
-    async def _exchange(self, command: tuple[Any, ...]) -> Any:
-        """One command, one reply. A connection that failed is closed, and connects again when used."""
+    async def _exchange(self, command: tuple[Any, ...], looks: bool) -> Any:
+        """As `Transport._exchange`."""
         pool = self._pools.get()
         connection = await pool.take()
         try:
             async with time_limit(self.config.socket_timeout):
+                if looks:
+                    await _close_if_ended(connection)
                 await connection.send_packed_command((pack_command(command),), check_health=False)
                 return await connection.read_response()
         except redis_errors.ResponseError:
@@ -140,3 +143,14 @@ class AsyncTransport(ScriptTable):
             except redis_errors.RedisError as again:
                 error = again
         raise AssertionError("unreachable")
+
+
+async def _close_if_ended(connection: Any) -> None:
+    """As in transport.py."""
+    if not connection.is_connected:
+        return
+    # A loop that was busy elsewhere hears of it in its next turn, and tells the reader in the one after.
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    if connection._reader.at_eof() or connection._writer.is_closing():  # closed, or broken
+        await connection.disconnect(nowait=True)

@@ -100,10 +100,10 @@ class Transport(ScriptTable):
     def send(self, call: Call[Any]) -> Any:
         """As `run`, without taking the reply apart."""
         command = self._command_of(call)
+        may_resend = call.resend and self.config.retry_on_timeout
         try:
-            return self._send(command, call.script)
+            return self._send(command, call.script, call.looks and not may_resend)
         except redis_errors.RedisError as error:
-            may_resend = call.resend and self.config.retry_on_timeout
             return self._recover(error, command, may_resend, call.script)
 
     def prepare(self, call: Call[R]) -> Pending[R]:
@@ -128,10 +128,11 @@ class Transport(ScriptTable):
 
     def command(self, *args: Any) -> Any:
         """A plain command of Redis's own that may be sent twice, with the same errors."""
+        may_resend = self.config.retry_on_timeout
         try:
-            return self._exchange(args)
+            return self._exchange(args, not may_resend)
         except redis_errors.RedisError as error:
-            return self._recover(error, args, self.config.retry_on_timeout, None)
+            return self._recover(error, args, may_resend, None)
 
     def fetch(self, step: Command[R] | Call[R]) -> R:
         """The reply to a plain command, or to a call, taken apart."""
@@ -160,21 +161,26 @@ class Transport(ScriptTable):
     def close(self) -> None:
         self._pool.disconnect()
 
-    def _send(self, command: tuple[Any, ...], script: str | None) -> Any:
+    def _send(self, command: tuple[Any, ...], script: str | None, looks: bool = False) -> Any:
         """Loads the script when the server's cache has lost it: a restart, a failover, SCRIPT FLUSH."""
         for _ in range(RELOADS):
             try:
-                return self._exchange(command)
+                return self._exchange(command, looks)
             except redis_errors.NoScriptError:
                 if script is None:
                     raise
-                self._exchange(self._loading(script))
-        return self._exchange(command)
+                self._exchange(self._loading(script), looks)
+        return self._exchange(command, looks)
 
-    def _exchange(self, command: tuple[Any, ...]) -> Any:
-        """One command, one reply. A connection that failed is closed, and connects again when used."""
+    def _exchange(self, command: tuple[Any, ...], looks: bool) -> Any:
+        """One command, one reply. A connection that failed is closed, and connects again when used.
+
+        looks: for what isn't sent a second time: not over a connection that the server has closed.
+        """
         connection = self._pool.take()
         try:
+            if looks:
+                _close_if_ended(connection)
             connection.send_packed_command((pack_command(command),), check_health=False)
             return connection.read_response()
         except redis_errors.RedisError:
@@ -256,6 +262,16 @@ class Pending(Generic[R]):
 
     def _end(self) -> None:
         self._transport._pool.give_back(self._connection)
+
+
+def _close_if_ended(connection: Any) -> None:
+    """Closes an idle connection that the server has closed; it connects again when it is used."""
+    try:
+        ended = connection._sock is not None and connection.can_read(0)  # nothing is to come but its end
+    except redis_errors.RedisError:
+        ended = True
+    if ended:
+        connection.disconnect()
 
 
 def translate(error: Exception, config: JobConfig, script: str | None = None) -> JobQueueError:

@@ -25,6 +25,8 @@ class Call(Generic[R]):
     parse: Callable[[Any], R]
     # Whether a client that lost the reply may send it again by itself.
     resend: bool = True
+    # Whether one that may not looks first whether the server has closed the connection meanwhile.
+    looks: bool = True
 
 
 def _as_it_is(reply: Any) -> Any:

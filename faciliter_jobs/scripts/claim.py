@@ -118,4 +118,5 @@ def turn(
 
     args: list[Arg] = [worker, lease_ms, want, slots, park_ms, len(types), *types]
     args.extend(arg for outcome in outcomes for arg in outcome.args())
-    return Call("turn", tag, args, parse, resend=want == 0)
+    # A busy worker's connection isn't idle, and a worker knows what to do when its call fails.
+    return Call("turn", tag, args, parse, resend=want == 0, looks=False)

@@ -6,6 +6,7 @@ import contextlib
 import random
 import selectors
 import socket
+import struct
 import threading
 import time
 from dataclasses import replace
@@ -23,7 +24,8 @@ class Proxy:
     drop_some(share, seed): so with a share of all answers.
     delay(seconds): before each answer is passed on.
     hold() / release(): nothing gets through in either direction (half-open connections).
-    cut(): closes every connection now. refuse() / accept(): new ones are closed at once.
+    cut(): closes every connection now; with `resets` as a broken network does (RST).
+    refuse() / accept(): new ones are closed at once.
     point_to(server): new connections go to another server. attempts: when each connection was tried.
     """
 
@@ -69,11 +71,13 @@ class Proxy:
     def accept(self) -> None:
         self._refusing = False
 
-    def cut(self) -> None:
+    def cut(self, *, resets: bool = False) -> None:
         with self._lock:
             pairs = list(self._pairs)
         for pair in pairs:
-            self._end(pair)
+            if resets:
+                pair[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._end(pair, resets=resets)
 
     def point_to(self, server: JobConfig) -> None:
         """New connections go to another server (a failover)."""
@@ -150,10 +154,11 @@ class Proxy:
             self.dropped += 1
             return True
 
-    def _end(self, pair: tuple[socket.socket, socket.socket]) -> None:
+    def _end(self, pair: tuple[socket.socket, socket.socket], *, resets: bool = False) -> None:
         with self._lock:
             self._pairs.discard(pair)
         for side in pair:
-            with contextlib.suppress(OSError):
-                side.shutdown(socket.SHUT_RDWR)
+            if not resets:  # else closed at once, without a word
+                with contextlib.suppress(OSError):
+                    side.shutdown(socket.SHUT_RDWR)
             side.close()
