@@ -12,9 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import redis
 
 from faciliter_jobs import AsyncJobQueue, JobConfig, JobStatus, RedisJobQueue, embedded, tls
 from faciliter_jobs.errors import ConfigError, QueueUnavailableError
+from tests.support.blocking import BlockingQueue
 from tests.support.certificates import Authority
 from tests.support.server import ServerProcess
 from tests.support.wait import until
@@ -105,6 +107,20 @@ def _connect(config, kind="sync"):
 def test_with_the_right_certificates_it_connects(config, kind):
     assert _connect(config, kind)
     assert config.location.startswith("rediss://127.0.0.1:")
+
+
+@pytest.mark.parametrize("queue_class", [RedisJobQueue, BlockingQueue], ids=["sync", "async"])
+def test_a_connection_that_was_closed_is_replaced_before_a_call_and_no_other(config, queue_class):
+    """What TLS says of itself (session tickets) isn't taken for the end of the connection."""
+    client = redis.Redis(config.host, config.port, ssl=True, **config.ssl_options)
+    with client, queue_class(config) as queue:
+        for _ in range(3):
+            made = client.info("stats")["total_connections_received"]
+            for _ in range(5):
+                assert queue.submit_job("t") and queue.get_pending_job()
+            assert client.info("stats")["total_connections_received"] <= made + 1
+            client.client_kill_filter(_type="normal", skipme=True)
+            until(lambda: len(client.client_list()) == 1)
 
 
 def test_options_come_from_the_url(config, tls_port, good):
