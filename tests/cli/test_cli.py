@@ -1,71 +1,21 @@
-"""The command line, called as its entry point is."""
+"""The commands, each in its plain use."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from faciliter_jobs import JobConfig, JobStatus, keys
-from faciliter_jobs.cli.__main__ import main
+from faciliter_jobs import JobStatus, keys
 from tests.support.wait import until
 
 ROOT = Path(__file__).resolve().parents[2]
 _COMMAND = [sys.executable, "-m", "faciliter_jobs.cli"]
-
-
-@dataclass
-class Said:
-    code: int
-    out: str
-    err: str
-
-
-def _variables(config: JobConfig) -> dict[str, str]:
-    """The environment that leads to a queue."""
-    if config.unix_socket:
-        place = {"JOB_QUEUE_URL": config.location}
-    else:
-        place = {"JOB_QUEUE_HOST": config.host, "JOB_QUEUE_PORT": str(config.port)}
-        place["JOB_QUEUE_DB"] = str(config.db)
-        place.update(
-            {"JOB_QUEUE_USERNAME": config.username or "", "JOB_QUEUE_PASSWORD": config.password or ""}
-        )
-    return {**place, "JOB_QUEUE_PREFIX": config.prefix}
-
-
-@pytest.fixture
-def bare_environment(monkeypatch):
-    """Nothing says where a queue is."""
-    for name in list(os.environ):
-        if name.startswith(("JOB_QUEUE_", "REDIS_")):
-            monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def run(bare_environment, capsys):
-    def call(*arguments: str) -> Said:
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        said = capsys.readouterr()
-        return Said(int(ended.value.code or 0), said.out, said.err)
-
-    return call
-
-
-@pytest.fixture
-def cli(run, queue, monkeypatch):
-    """run("list"), on the queue of the fixture `queue`."""
-    for name, value in _variables(queue.config).items():
-        monkeypatch.setenv(name, value)
-    return run
 
 
 # --- jobs -----------------------------------------------------------------------------------------
@@ -217,7 +167,9 @@ def test_doctor_repair_says_what_it_mended_and_ends_well(cli, queue):
     queue.transport.command("ZREM", f"{queue.tag}lane:0:1:t:", kept)
     said = cli("doctor", "--repair")
     assert said.code == 0
-    assert f"{kept}: PENDING but in 0 lists of a worker, 0 lanes, 0 scheduled -> waits in its lane" in said.out
+    assert (
+        f"{kept}: PENDING but in 0 lists of a worker, 0 lanes, 0 scheduled -> waits in its lane" in said.out
+    )
     assert f"{lost}: in index without a record -> dropped there" in said.out
     assert said.out.splitlines()[-1].endswith(" mended")
     assert cli("doctor", "--repair").out == "no findings\n"
