@@ -15,6 +15,7 @@ from ..queue import RedisJobQueue
 from ..scripts import Ending
 from . import render
 from .context import opened, refuse
+from .table import table
 
 app = typer.Typer()
 
@@ -84,7 +85,7 @@ def list_jobs(
     if as_json:
         typer.echo(render.as_json([job.to_dict() for job in jobs]))
     else:
-        render.table(jobs)
+        table(jobs)
 
 
 @app.command(context_settings=_TAKES_ID)
