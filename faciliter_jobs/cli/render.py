@@ -29,6 +29,10 @@ def clean(value: object) -> str:
     return "".join(c if c.isprintable() else " " for c in str(value))
 
 
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def as_json(value: Any) -> str:
     return json.dumps(value, default=_plain, ensure_ascii=False, indent=2)
 

@@ -9,8 +9,7 @@ import typer
 
 from ..scripts import Problem
 from . import render
-from .context import opened
-from .jobs import AsJson
+from .context import AsJson, opened
 
 app = typer.Typer()
 
