@@ -14,7 +14,7 @@ app = typer.Typer(
     help="Submit jobs, look at them, and run workers.",
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_show_locals=False,  # they may hold passwords
+    pretty_exceptions_enable=False,  # boxes of our sources, with values that may be passwords
 )
 for group in (submit, jobs, changes, upkeep, worker, server, access):
     app.registered_commands += group.app.registered_commands
