@@ -48,7 +48,7 @@ def _plain(value: Any) -> Any:
 def details(job: Job) -> None:
     console = Console(highlight=False)
     for name, value in job.to_dict().items():
-        if value is None:
+        if value is None or (name == "due_at" and job.status.is_terminal):
             continue
         style = STYLES[job.status] if name == "status" else ""
         if name == "traceback":

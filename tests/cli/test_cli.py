@@ -80,6 +80,14 @@ def test_show_tells_all_of_a_job(cli, queue):
     assert json.loads(cli("show", job_id, "--json").out) == queue.get_job(job_id).to_dict()
 
 
+def test_show_tells_when_a_job_is_due_until_it_has_ended(cli, queue):
+    job_id = queue.submit_job("t", delay=60)
+    assert "due_at" in cli("show", job_id).out
+    queue.cancel_job(job_id)
+    assert queue.get_job(job_id).due_at is not None
+    assert "due_at" not in cli("show", job_id).out
+
+
 @pytest.mark.parametrize("command", ["show", "result", "cancel", "retry"])
 def test_a_job_that_is_not_there_gives_exit_code_1(cli, command):
     said = cli(command, "nobody")
@@ -138,6 +146,8 @@ def test_cancel_and_retry_say_what_became_of_the_job_or_why_nothing_did(cli, que
     assert (refused.code, refused.err) == (1, f"{job_id}: it is finished\n")
     assert cli("retry", job_id).out == f"{job_id} is pending\n"
     assert queue.get_job(job_id).status is JobStatus.PENDING
+    queue.complete_job(job_id)
+    assert cli("retry", job_id).err == f"{job_id}: it is completed\n"
 
 
 # --- the queue ------------------------------------------------------------------------------------
@@ -159,6 +169,14 @@ def test_doctor_finds_nothing_in_a_sound_queue_and_gives_exit_code_1_for_a_broke
     queue.transport.command("DEL", keys.job(queue.tag, job_id))
     said = cli("doctor")
     assert said.code == 1 and job_id in said.out
+
+
+def test_doctor_counts_one_finding_as_one_and_names_what_has_no_name(cli, queue):
+    queue.transport.command("ZADD", f"{queue.tag}ring:0:dmg", 1, "")
+    said = cli("doctor")
+    assert said.out == "no company: in ring:0:dmg without a lane\n"
+    assert said.err == "1 finding\n"
+    assert [found["subject"] for found in json.loads(cli("doctor", "--json").out)] == [""]
 
 
 def test_doctor_repair_says_what_it_mended_and_ends_well(cli, queue):
@@ -192,7 +210,7 @@ def test_cleanup_says_how_many_jobs_it_deleted(cli, queue):
     done, waiting = queue.submit_job("t"), queue.submit_job("t")
     queue.complete_job(done)
     assert cli("cleanup").out == "deleted 0 jobs\n"
-    assert cli("cleanup", "--older-than", "0").out == "deleted 1 jobs\n"
+    assert cli("cleanup", "--older-than", "0").out == "deleted 1 job\n"
     assert queue.get_job(done) is None and queue.get_job(waiting) is not None
 
 
