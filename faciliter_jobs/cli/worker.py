@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from ..errors import InvalidArgumentError
+from ..errors import InvalidArgumentError, JobQueueError
+from ..queue import RedisJobQueue
 from ..supervisor.loop import supervise
 from ..supervisor.settings import HANG_TIMEOUT, SHUTDOWN_TIMEOUT, Settings
 from ..supervisor.single import run_here
 from ..supervisor.target import worker_of
+from ..worker import JobWorker
+from . import load
 from .connection import Place, connected, find_place
-from .context import Options
+from .context import Options, refuse
 
 app = typer.Typer()
 
@@ -146,8 +149,17 @@ def worker(
             code = supervise(settings)
         raise typer.Exit(code)
     with contextlib.ExitStack() as stack:
-        found = worker_of(target, settings.worker, lambda: stack.enter_context(connected(place)))
+        found = _loaded(settings, lambda: stack.enter_context(connected(place)))
         run_here(found, settings, max_jobs)
+
+
+def _loaded(settings: Settings, open_queue: Callable[[], RedisJobQueue]) -> JobWorker:
+    try:
+        return worker_of(settings.target, settings.worker, open_queue)
+    except JobQueueError:
+        raise  # it says in one line what is wrong
+    except (Exception, SystemExit) as error:  # a module may do anything, sys.exit() too
+        refuse(load.failure_of(settings.target, error))
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from ..record import Claimed
 from ..scripts import Outcome, Parked, Turned
 from ..transport import Pending
 from .alarms import Alarms
-from .calls import Faults, note_endings, say_farewell
+from .calls import Faults, count_jobs, note_endings, say_farewell
 from .claimer import Claimer
 from .executor import Executor, GiveUp
 from .hands import Hands, Pace
@@ -323,7 +323,7 @@ class Loop:
             except BaseException:
                 self._receive(jobs)
                 raise
-        log.info("worker %s gave back %d jobs that wait behind a long one", self._name, len(jobs))
+        log.info("worker %s gave back %s from behind a long one", self._name, count_jobs(jobs))
 
     def _farewell(self) -> None:
         def report() -> None:
