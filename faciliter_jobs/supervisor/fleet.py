@@ -237,7 +237,8 @@ class Fleet:
 
     def _died(self, slot: Slot, child: Child, death: Death) -> None:
         failure = death.failure
-        loaded = child.ready_at is not None or (failure is not None and failure.kind == "server")
+        away = failure is not None and failure.kind == "server" and not failure.usage
+        loaded = child.ready_at is not None or away
         slot.failures = 0 if loaded else slot.failures + 1
         if self._settings.reload and not loaded:
             self._tell(slot, child, death, "it is tried again after the next change")
