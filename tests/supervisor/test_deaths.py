@@ -184,6 +184,7 @@ def test_broken_code_is_never_rolled_out(queue, run, tmp_path):
     (tmp_path / "app_of_test.py").write_text("import no_such_module")
     running.send(signal.SIGHUP)
     running.said(r"No module named 'no_such_module'; the workers of before go on")
+    running.said("ERROR roll-out given up: 2 workers run the old code")
     assert running.pids() == before
     (tmp_path / "app_of_test.py").write_text(good + "  # mended")
     running.send(signal.SIGHUP)
