@@ -108,7 +108,7 @@ def _see(queue: RedisJobQueue) -> None:
         queue.connect()
     except QueueUnavailableError as error:
         if not is_configured():
-            error.args = (str(error) + _HINT,)
+            error.args = (str(error).rstrip(".") + _HINT,)
         raise
 
 

@@ -67,7 +67,8 @@ class Arrival:
             except QueueUnavailableError as error:
                 tries += 1
                 if tries == 1:
-                    log.warning("worker %s waits for its server: %s%s", self._worker, error, self._hint)
+                    why = str(error).rstrip(".") + self._hint
+                    log.warning("worker %s waits for its server: %s", self._worker, why)
                 self._given_up.wait(pause_after(tries))
             else:
                 if tries:
