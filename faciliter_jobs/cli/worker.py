@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ..errors import InvalidArgumentError, JobQueueError
+from ..default import usable_config
+from ..errors import InvalidArgumentError, JobQueueError, QueueRefusedError, QueueUnavailableError
 from ..queue import RedisJobQueue
 from ..supervisor.loop import supervise
 from ..supervisor.settings import HANG_TIMEOUT, SHUTDOWN_TIMEOUT, Settings
@@ -149,8 +150,19 @@ def worker(
             code = supervise(settings)
         raise typer.Exit(code)
     with contextlib.ExitStack() as stack:
-        found = _loaded(settings, lambda: stack.enter_context(connected(place)))
-        run_here(found, settings, max_jobs)
+
+        def open_queue() -> RedisJobQueue:
+            """Its server may be away: the worker waits for it."""
+            queue = RedisJobQueue(usable_config("redis", place.config))
+            return stack.enter_context(contextlib.closing(queue))
+
+        try:
+            run_here(_loaded(settings, open_queue), settings, max_jobs)
+        except QueueRefusedError:
+            raise
+        except QueueUnavailableError as error:  # of what the module itself asked for
+            # Not 2, by which systemd knows that it needn't be started again.
+            refuse(f"error: {error}")
 
 
 def _loaded(settings: Settings, open_queue: Callable[[], RedisJobQueue]) -> JobWorker:

@@ -33,8 +33,8 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a child can't run. "target": what it was told to load; "server": Redis can't be reached;
-    "worker": the worker ended with an error."""
+    """Why a child can't run. "target": what it was told to load; "server": Redis can't be reached, or
+    (usage) not be used; "worker": the worker ended with an error."""
 
     kind: Literal["target", "server", "worker"]
     message: str

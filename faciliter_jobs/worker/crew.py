@@ -7,17 +7,16 @@ free, the loop waits on the worker's inbox, and the reporter's thread does the r
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
 from collections.abc import Sequence
-from queue import Empty, SimpleQueue
 
 from ..errors import JobQueueError
 from ..record import Claimed
 from ..scripts import Outcome, Parked
 from .alarms import Alarms
+from .bell import Bell
 from .calls import Faults, note_endings, pause_after, say_farewell
 from .claimer import Claimer
 from .executor import Executor
@@ -27,23 +26,6 @@ from .roster import Roster
 from .run import Pool, Run, Why
 
 log = logging.getLogger("faciliter_jobs.worker")
-
-
-class Bell:
-    """Wakes the loop. Safe in signal handlers, as SimpleQueue.put is."""
-
-    def __init__(self) -> None:
-        self._rung: SimpleQueue[None] = SimpleQueue()
-
-    def ring(self) -> None:
-        self._rung.put(None)
-
-    def wait(self, seconds: float) -> None:
-        """Until it is rung, if it wasn't since the last wait; for so many seconds at most."""
-        with contextlib.suppress(Empty):
-            self._rung.get(timeout=max(0.0, seconds))
-            while True:
-                self._rung.get_nowait()
 
 
 class Crew:
