@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 EVERY = 0.5  # seconds between two beats
 EVERY_AT_FIRST = 0.05  # until the worker serves jobs
+RETIRE = signal.SIGHUP  # to a child: end after your running jobs, however long they take
 FAILED = 3  # a child's exit code after it told of a Failure
 GRACE = 5.0  # seconds between the last signal to a child and its end by force
 

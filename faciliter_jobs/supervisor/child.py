@@ -142,6 +142,7 @@ def _run(target: str, options: dict[str, object], line: Line, pulse: Pulse) -> i
         worker = worker_of(target, options)
         make_name_unique(worker)
         pulse.worker = worker
+        signal.signal(beat.RETIRE, lambda *_: worker.stop(deadline=False))
         kind = "worker"
         worker.start()
     except _WRONG_SERVER as error:

@@ -25,6 +25,14 @@ _REST = 30.0  # seconds between a succession that failed and the next for a chil
 _PAUSED = 5.0  # seconds without a tick that mean that we were stopped, not the children
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """To be replaced."""
+
+    why: str
+    patiently: bool  # nobody waits for its end: what it runs may take its time
+
+
 @dataclass
 class Slot:
     number: int
@@ -47,7 +55,7 @@ class Fleet:
         self.slots = [Slot(number) for number in range(1, settings.processes + 1)]
         self._undertaker = Undertaker()
         self._leaving: list[Child] = []
-        self._to_replace: dict[int, str] = {}  # slot number -> why, in order
+        self._to_replace: dict[int, Due] = {}  # by slot number, in order
         self._rolled_at = 0.0  # when it was last asked to: a child of before has old code
         self._roll_out_is_over = True  # or was given up
         self._looked_at = self._ticked_at = time.monotonic()
@@ -69,7 +77,7 @@ class Fleet:
             slot.successor = slot.start_at = None
             slot.backoff.deaths = slot.lost = 0
             if slot.child is not None:
-                self._to_replace[slot.number] = f"is replaced ({why})"
+                self._to_replace[slot.number] = Due(f"is replaced ({why})", False)
             else:
                 slot.start_at = 0.0
         log.info("%s: replacing %s, one at a time", why, words.count(len(self.slots), "worker"))
@@ -88,6 +96,9 @@ class Fleet:
     def stop(self) -> None:
         self.stopping = True
         self._to_replace.clear()
+        for child in self._leaving:
+            if child.patient:
+                child.retire(self.shutdown_timeout_of(child))
         for slot in self.slots:
             self._retire(slot.successor)
             self._retire(slot.child)
@@ -150,8 +161,8 @@ class Fleet:
                 self._buried(child, death)
         if self.stopping:
             return
+        self._look_for_hanging()
         for slot in self.slots:
-            self._look_for_hanging(slot)
             if slot.start_at is not None and now >= slot.start_at:
                 slot.start_at = None
                 if slot.child is None:
@@ -162,11 +173,12 @@ class Fleet:
             self._look_at_limits()
         self._go_on_replacing()
 
-    def _look_for_hanging(self, slot: Slot) -> None:
-        for child in (slot.child, slot.successor):
-            why = child.hung(self._settings.hang_timeout) if child and self._settings.hang_timeout else ""
-            if child is not None and why:
-                log.error("worker %d (pid %d) hangs: it %s; it is killed", slot.number, child.pid, why)
+    def _look_for_hanging(self) -> None:
+        if not self._settings.hang_timeout:
+            return
+        for child in self.children():
+            if why := child.hung(self._settings.hang_timeout):
+                log.error("worker %d (pid %d) hangs: it %s; it is killed", child.slot, child.pid, why)
                 child.abort(why)
 
     def _look_at_limits(self) -> None:
@@ -176,9 +188,9 @@ class Fleet:
             if child is None or child.ready_at is None or slot.number in self._to_replace:
                 continue
             if jobs is not None and child.beat.done >= jobs * slot.spread:
-                self._to_replace[slot.number] = f"has run {words.count(child.beat.done, 'job')}"
+                self._to_replace[slot.number] = Due(f"has run {words.count(child.beat.done, 'job')}", True)
             elif limit is not None and (size := child.resident() or 0) > limit:
-                self._to_replace[slot.number] = f"has grown to {memory.in_words(size)}"
+                self._to_replace[slot.number] = Due(f"has grown to {memory.in_words(size)}", True)
 
     def _spawn(self, slot: Slot) -> Child | None:
         try:
@@ -204,20 +216,24 @@ class Fleet:
         elif slot.successor is None:
             if slot.start_at is not None:
                 return  # the last one died: not yet
-            why = self._to_replace[number]
+            why = self._to_replace[number].why
             log.info("worker %d (pid %d) %s: its successor starts", number, slot.child.pid, why)
             slot.successor = self._spawn(slot)
         elif slot.successor.ready:
-            del self._to_replace[number]
+            due = self._to_replace.pop(number)
             old, slot.child, slot.successor = slot.child, slot.successor, None
             slot.backoff.deaths = slot.failures = slot.lost = 0
             slot.spread = random.uniform(1 - _SPREAD, 1)
-            self._retire(old)
+            self._retire(old, patiently=due.patiently)
 
-    def _retire(self, child: Child | None) -> None:
-        if child is not None:
+    def _retire(self, child: Child | None, *, patiently: bool = False) -> None:
+        if child is None:
+            return
+        if patiently:
+            child.outlive()
+        else:
             child.retire(self.shutdown_timeout_of(child))
-            self._leaving.append(child)
+        self._leaving.append(child)
 
     def shutdown_timeout_of(self, child: Child) -> float:
         """A worker that the module made may have its own."""

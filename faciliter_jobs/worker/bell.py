@@ -16,9 +16,13 @@ class Bell:
     def ring(self) -> None:
         self._rung.put(None)
 
-    def wait(self, seconds: float) -> None:
-        """Until it is rung, if it wasn't since the last wait; for so many seconds at most."""
-        with contextlib.suppress(Empty):
+    def wait(self, seconds: float) -> bool:
+        """Until it is rung, if it wasn't since the last wait; for so many seconds at most. Whether it was."""
+        try:
             self._rung.get(timeout=max(0.0, seconds))
+        except Empty:
+            return False
+        with contextlib.suppress(Empty):
             while True:
                 self._rung.get_nowait()
+        return True

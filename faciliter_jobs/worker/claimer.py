@@ -13,6 +13,7 @@ from ..scripts.base import R
 from ..transport import Pending
 from .adoption import Adoption
 from .inbox import Handed, Inbox, clock
+from .turns import Turns
 
 _SERVING = "turn", "park", "adopt", "read/handed", "tend", "heartbeat", "release"
 _TEND_LIMIT = 256  # of due, lost and old jobs each that one call looks after for all
@@ -42,8 +43,9 @@ class Claimer:
         self._rotates = False
         self._tends_at = 0.0
         self._adoption = adoption
-        calls = (adoption.show, adoption.adopt) if adoption else ()
-        self._inbox = Inbox(queue.transport, queue.tag, worker, *calls)
+        show, follows = (adoption.show, adoption.adopt) if adoption else (None, None)
+        self.turns = Turns()
+        self._inbox = Inbox(queue.transport, queue.tag, worker, show, follows, self.turns)
 
     def load_scripts(self) -> None:
         """What a job would wait for when it is first needed."""

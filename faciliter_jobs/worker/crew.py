@@ -24,6 +24,7 @@ from .heartbeat import Heartbeat
 from .inbox import Handed
 from .roster import Roster
 from .run import Pool, Run, Why
+from .turns import LOOK_EVERY
 
 log = logging.getLogger("faciliter_jobs.worker")
 
@@ -64,7 +65,6 @@ class Crew:
         self._must_drain = False  # a job waits that is only claimed by a worker that holds nothing
         self._hurried: str | None = None
         self._finished = False
-        self._turned_at = time.monotonic()
         self._faults = Faults(name)
         self.done = 0
 
@@ -80,7 +80,7 @@ class Crew:
 
     @property
     def turned_ago(self) -> float:
-        return time.monotonic() - self._turned_at
+        return self._claimer.turns.ago()
 
     @property
     def abandoned(self) -> int:
@@ -125,7 +125,7 @@ class Crew:
         return free if self._left is None else min(free, self._left)
 
     def _step(self, want: int) -> None:
-        self._turned_at = time.monotonic()
+        self._claimer.turns.note()
         try:
             if self._outcomes or (want and self._more_may_wait):
                 self._turn(want)
@@ -133,7 +133,7 @@ class Crew:
                 self._look_for_work(want)
             else:
                 self._adopt()
-                self._bell.wait(self._poll_interval)
+                self._rest(self._poll_interval)
                 self._claimer.tend_now_and_then()
                 self._must_drain = False
         except JobQueueError as error:
@@ -142,6 +142,12 @@ class Crew:
             self._bell.wait(self._faults.pause())
         else:
             self._faults.are_over()
+
+    def _rest(self, seconds: float) -> None:
+        """Until something changes, for so long at most."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._bell.wait(min(left, LOOK_EVERY)):
+            self._claimer.turns.note()
 
     def _turn(self, want: int) -> None:
         """Reports, and claims more while that can't be claimed twice: not after a fault."""

@@ -143,13 +143,14 @@ class Service:
         hooks.ended(await_it)
         return done
 
-    def stop(self) -> None:
-        """Claims no more; what runs has `shutdown_timeout` seconds. Safe in a signal handler."""
+    def stop(self, *, deadline: bool = True) -> None:
+        """Claims no more; what runs has `shutdown_timeout` seconds, if there is a deadline. Safe in a signal
+        handler."""
         if self._ended:
             return
         self._arrival.wake()
         self.turning.wake()
-        if not self._deadline_set:
+        if deadline and not self._deadline_set:
             self._deadline_set = True
             self._alarms.after(self._worker.shutdown_timeout, self._time_is_up)
 

@@ -150,11 +150,12 @@ class JobWorker:
             self._stopping.clear()
             self._running.clear()
 
-    def stop(self) -> None:
-        """Ends `start` after the running jobs; from any thread, a handler, or a signal handler."""
+    def stop(self, *, deadline: bool = True) -> None:
+        """Ends `start` after the running jobs; from any thread, a handler, or a signal handler. They have
+        `shutdown_timeout` seconds; deadline=False: as long as they take, or until it is called with one."""
         self._stopping.set()
         if self._service is not None:
-            self._service.stop()
+            self._service.stop(deadline=deadline)
 
     def is_running(self) -> bool:
         return self._running.is_set()

@@ -50,6 +50,30 @@ def test_a_worker_that_has_grown_is_replaced(queue, run):
     assert running.health()["workers"][0]["resident_bytes"] < 150 << 20
 
 
+def test_a_job_that_makes_its_worker_too_large_may_end_in_its_time(queue, run):
+    """Given back, and begun anew in each successor, it would never end, and nothing would count it."""
+    running = run("--processes", "1", "--max-memory-per-child", "150MB", "--shutdown-timeout", "0.2").ready()
+    job_id = queue.submit_job("grow", {"mb": 200, "seconds": 4}, max_retries=0)
+    running.said(r"worker 1 .*has grown to \d+ MB")
+    other = queue.submit_job("count", {"n": 1})
+    until(lambda: queue.get_job(other).status is JobStatus.COMPLETED)
+    assert queue.get_job(job_id).status is JobStatus.PROCESSING
+    until(lambda: queue.get_job(job_id).status.is_terminal, 20)
+    job = queue.get_job(job_id)
+    assert (job.status, job.attempt) == (JobStatus.COMPLETED, 1)
+    until(lambda: len(running.health()["workers"]) == 1)
+
+
+def test_a_worker_that_ends_in_its_time_is_not_waited_for_at_the_end(queue, run):
+    running = run("--processes", "1", "--max-memory-per-child", "150MB", "--shutdown-timeout", "0.2").ready()
+    job_id = queue.submit_job("grow", {"mb": 200, "seconds": 600})
+    running.said(r"worker 1 .*has grown to \d+ MB")
+    until(lambda: len(running.health()["workers"]) == 2)
+    assert running.stop() == 0
+    assert queue.get_job(job_id).status is JobStatus.PENDING
+    assert queue.doctor() == []
+
+
 _APP = """
 from faciliter_jobs import JobWorker
 
