@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, cast
 
 from . import context
 from .base_queue import BaseJobQueue
 from .config import JobConfig, is_configured
-from .errors import InvalidArgumentError, QueueUnavailableError
+from .errors import InvalidArgumentError, QueueRefusedError, QueueUnavailableError
 from .job import Job, JobSpec, JobStatus
 from .queue import RedisJobQueue
 
+_HINT = ". Set JOB_QUEUE_URL to your server, or to embedded:// for one of our own"
+
 _lock = threading.Lock()
 _default: BaseJobQueue | None = None
+# The default queue, when it was made for a worker and nobody else has asked for it: whoever does is to
+# know at once when its server is away.
+_unseen: RedisJobQueue | None = None
+_may_be_away: ContextVar[bool] = ContextVar("faciliter_jobs_server_may_be_away", default=False)
+
+
+@contextlib.contextmanager
+def server_may_be_away() -> Iterator[None]:
+    """Queues that are made within are for a worker, which waits for their server when it starts."""
+    before = _may_be_away.set(True)
+    try:
+        yield
+    finally:
+        _may_be_away.reset(before)
 
 
 def create_job_queue(queue_type: str = "redis", config: JobConfig | None = None) -> RedisJobQueue:
@@ -25,7 +43,13 @@ def create_job_queue(queue_type: str = "redis", config: JobConfig | None = None)
     Raises InvalidArgumentError (a ValueError) for another type, QueueUnavailableError.
     """
     queue = RedisJobQueue(usable_config(queue_type, config))
-    queue.connect()
+    try:
+        queue.connect()
+    except QueueRefusedError:
+        raise
+    except QueueUnavailableError:
+        if not _may_be_away.get():
+            raise
     return queue
 
 
@@ -43,9 +67,9 @@ def usable_config(queue_type: str, config: JobConfig | None) -> JobConfig:
 
 def set_job_queue(queue: BaseJobQueue | None) -> None:
     """Makes `queue` the one that the functions of this module use; None: made anew on first use."""
-    global _default
+    global _default, _unseen
     with _lock:
-        _default = queue
+        _default, _unseen = queue, None
 
 
 def current_default() -> BaseJobQueue | None:
@@ -59,23 +83,38 @@ def get_job_queue() -> BaseJobQueue:
 
     Raises QueueUnavailableError when its server can't be reached.
     """
-    global _default
+    global _default, _unseen
     with _lock:
         if _default is None:
             attempt = context.current.get()
             if attempt is not None:
                 return attempt.queue
-            _default = _from_environment()
+            queue = RedisJobQueue(usable_config("redis", None))
+            if _may_be_away.get():
+                _unseen = queue
+            else:
+                _see(queue)
+            _default = queue
+        elif _unseen is not None and not _may_be_away.get():
+            _see(_unseen)
+            _unseen = None
         return _default
 
 
-def _from_environment() -> RedisJobQueue:
+def _see(queue: RedisJobQueue) -> None:
+    if queue.connected:
+        return
     try:
-        return create_job_queue()
+        queue.connect()
     except QueueUnavailableError as error:
         if not is_configured():
-            error.args = (f"{error}. Set JOB_QUEUE_URL to your server, or to embedded:// for one of our own",)
+            error.args = (str(error).rstrip(".") + _HINT,)
         raise
+
+
+def hint_for(queue: BaseJobQueue) -> str:
+    """What to add to the news that the server of this queue can't be reached."""
+    return _HINT if queue is _unseen and not is_configured() else ""
 
 
 def _own() -> RedisJobQueue:

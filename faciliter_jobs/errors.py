@@ -46,6 +46,11 @@ class QueueUnavailableError(JobQueueError, ConnectionError):
     """The server can't be reached, or refuses this client."""
 
 
+class QueueRefusedError(QueueUnavailableError):
+    """It won't help to try again: the server refuses this client (its password, say), or the certificates of
+    one of the two are not what the other trusts."""
+
+
 class QueueTimeoutError(QueueUnavailableError, TimeoutError):
     """The server didn't answer within `socket_timeout`."""
 

@@ -299,7 +299,8 @@ class Operations:
             cleaning = scripts.cleanup(self.tag, limit=_CLEANUP_BATCH, finished_before_ms=age)
             done: scripts.Cleaned = yield cleaning
             deleted += done.aged + done.purged
-            if done.aged < _CLEANUP_BATCH and done.purged + done.expired == 0:
+            ended = done.purged + done.expired  # of which some may be old enough by now
+            if done.aged < _CLEANUP_BATCH and ended == 0 and not done.more:
                 return deleted
 
 

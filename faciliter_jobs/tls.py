@@ -87,8 +87,8 @@ def read(options: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def hint(options: Mapping[str, Any], text: str) -> str:
-    """What to look at when a connection fails with this text; '' when nothing is known of it."""
+def wrong_setting(options: Mapping[str, Any], text: str) -> str:
+    """What to set right when a connection fails with this text, and would again; '' when it isn't that."""
     if "Hostname mismatch" in text or "IP address mismatch" in text:
         return "connect by a name that the server's certificate has (ssl_check_hostname=false: any)"
     if "certificate has expired" in text:
@@ -101,6 +101,13 @@ def hint(options: Mapping[str, Any], text: str) -> str:
         return "ssl_keyfile is not the key of ssl_certfile"
     if "PEM lib" in text or "NO_CERTIFICATE_OR_CRL_FOUND" in text or "NO_START_LINE" in text:
         return "ssl_ca_certs, ssl_certfile or ssl_keyfile is not PEM, or ssl_password does not open the key"
+    return ""
+
+
+def hint(options: Mapping[str, Any], text: str) -> str:
+    """What to look at when a connection fails with this text; '' when nothing is known of it."""
+    if wrong := wrong_setting(options, text):
+        return wrong
     if (
         "Timeout connecting" in text
         or "WRONG_VERSION_NUMBER" in text

@@ -25,6 +25,7 @@ from .errors import (
     AccessDeniedError,
     JobQueueError,
     QueueFullError,
+    QueueRefusedError,
     QueueTimeoutError,
     QueueUnavailableError,
     ScriptFailedError,
@@ -284,9 +285,11 @@ def translate(error: Exception, config: JobConfig, script: str | None = None) ->
         text = f"no answer from {config.location} within {config.socket_timeout:g} s: {error}"
         return QueueTimeoutError(text + _tls_hint(error, config))
     if isinstance(error, (redis_errors.AuthenticationError, redis_errors.AuthorizationError)):
-        return QueueUnavailableError(f"{config.location} refuses this client: {error}")
+        return QueueRefusedError(f"{config.location} refuses this client: {error}")
     if isinstance(error, redis_errors.ConnectionError):
-        return QueueUnavailableError(f"can't reach {config.location}: {error}" + _tls_hint(error, config))
+        told_wrongly = config.ssl and tls.wrong_setting(config.ssl_options, str(error))
+        kind = QueueRefusedError if told_wrongly else QueueUnavailableError
+        return kind(f"can't reach {config.location}: {error}" + _tls_hint(error, config))
     text = str(error)
     if isinstance(error, redis_errors.NoPermissionError) or any(words in text for words in _DENIED_IN_SCRIPT):
         return AccessDeniedError(

@@ -2,7 +2,7 @@
 -- KEYS     tag
 -- ARGV     limit, finished_before_ms
 --          finished_before_ms '' = only by ttl, else also jobs that finished at or before NOW - finished_before_ms
--- RETURNS  {purged by age, purged by ttl, expired before they started}
+-- RETURNS  {purged by age, purged by ttl, expired before they started, 1 when more may be due by ttl, else 0}
 -- MOVES    PENDING -> CANCELLED when its ttl has passed; COMPLETED, FAILED, CANCELLED -> (none): record and every index entry
 -- AGAIN    cleans what is due then
 -- COST     O(limit * log n)
@@ -18,4 +18,4 @@ if finished_before_ms ~= '' then
   aged = cleanup.finished_before(NOW - tonumber(finished_before_ms), limit)
 end
 local counts = cleanup.expired(limit)
-return { aged, counts.purged, counts.expired }
+return { aged, counts.purged, counts.expired, counts.more and 1 or 0 }

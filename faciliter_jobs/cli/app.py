@@ -7,17 +7,17 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import access, jobs, server, upkeep, worker
+from . import access, changes, jobs, server, submit, upkeep, worker
 from .context import Options
 
 app = typer.Typer(
     help="Submit jobs, look at them, and run workers.",
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_show_locals=False,  # they may hold passwords
+    pretty_exceptions_enable=False,  # boxes of our sources, with values that may be passwords
 )
-for group in (jobs.app, upkeep.app, worker.app, server.app, access.app):
-    app.registered_commands += group.registered_commands
+for group in (submit, jobs, changes, upkeep, worker, server, access):
+    app.registered_commands += group.app.registered_commands
 
 
 def _version(wanted: bool) -> None:

@@ -60,7 +60,7 @@ def connect(place: Place) -> RedisJobQueue:
     except QueueUnavailableError as error:
         if place.how == "localhost":
             hint = "Set JOB_QUEUE_URL to your server, or to embedded:// for one of our own"
-            error.args = (f"{error}. {hint}",)
+            error.args = (f"{str(error).rstrip('.')}. {hint}",)
         raise
 
 

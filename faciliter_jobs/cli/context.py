@@ -6,13 +6,19 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NoReturn, cast
+from typing import Annotated, NoReturn, cast
 
 import typer
 
 from ..embedded import default_directory
 from ..queue import RedisJobQueue
 from .connection import Place, connected, find_place
+
+# For commands that take ids: one may begin with a hyphen.
+TAKES_ID = {"ignore_unknown_options": True}
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+NO_SUCH_JOB = "there is no such job"
 
 
 @dataclass(frozen=True)

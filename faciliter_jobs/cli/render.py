@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from ..job import Job, JobStatus
@@ -31,6 +29,10 @@ def clean(value: object) -> str:
     return "".join(c if c.isprintable() else " " for c in str(value))
 
 
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def as_json(value: Any) -> str:
     return json.dumps(value, default=_plain, ensure_ascii=False, indent=2)
 
@@ -43,34 +45,10 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def table(jobs: Sequence[Job]) -> None:
-    console = Console()
-    header = ("id", "status", "type", "company", "user", "progress", "attempt", "created")
-    rows = [[clean(cell) for cell in _row(job)] for job in jobs]
-    if not console.is_terminal:
-        for row in (header, *rows):
-            print(*row, sep="\t")
-        return
-    shown = Table(box=None, header_style="bold", pad_edge=False)
-    for name in header:
-        shown.add_column(name, no_wrap=True, overflow="fold" if name == "id" else "ellipsis")
-    for job, row in zip(jobs, rows):
-        style = STYLES[job.status]
-        shown.add_row(*(Text(cell, style if i == 1 else "") for i, cell in enumerate(row)))
-    console.print(shown if rows else "no jobs")
-
-
-def _row(job: Job) -> Iterable[object]:
-    return (
-        job.job_id, job.status.value, job.job_type, job.company_id or "-", job.user_id or "-",
-        f"{job.progress}%", job.attempt, job.created_at[:19],
-    )  # fmt: skip
-
-
 def details(job: Job) -> None:
     console = Console(highlight=False)
     for name, value in job.to_dict().items():
-        if value is None:
+        if value is None or (name == "due_at" and job.status.is_terminal):
             continue
         style = STYLES[job.status] if name == "status" else ""
         if name == "traceback":

@@ -10,8 +10,7 @@ import typer
 from ..scripts import Problem
 from ..validate import MAX_LIMIT
 from . import render
-from .context import opened
-from .jobs import AsJson
+from .context import AsJson, opened
 
 app = typer.Typer()
 
@@ -44,10 +43,17 @@ def doctor(
     else:
         for problem in problems:
             mended = f" -> {problem.mended}" if problem.mended else ""
-            typer.echo(render.clean(f"{problem}{mended}"))
+            typer.echo(render.clean(f"{_named(problem)}{mended}"))
         typer.echo(_summary(len(problems), len(left), repair), err=bool(left))
     if left:
         raise typer.Exit(1)
+
+
+def _named(problem: Problem) -> str:
+    if problem.subject:
+        return str(problem)
+    # In a ring, the empty name stands for the jobs of no company.
+    return f"{'no company' if problem.text.startswith('in ring:') else 'no name'}: {problem.text}"
 
 
 def _finding(problem: Problem) -> dict[str, str]:
@@ -55,7 +61,7 @@ def _finding(problem: Problem) -> dict[str, str]:
 
 
 def _summary(found: int, left: int, repair: bool) -> str:
-    findings = f"{found} findings" if found else "no findings"
+    findings = render.count(found, "finding") if found else "no findings"
     return f"{findings}, {found - left} mended" if repair and found else findings
 
 
@@ -66,4 +72,5 @@ def cleanup(
 ) -> None:
     """Delete jobs that finished long ago, and those whose ttl has passed."""
     with opened(context) as queue:
-        typer.echo(f"deleted {queue.cleanup_old_jobs(older_than)} jobs")
+        deleted = queue.cleanup_old_jobs(older_than)
+    typer.echo(f"deleted {render.count(deleted, 'job')}")

@@ -5,19 +5,23 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from ..errors import InvalidArgumentError
+from ..default import usable_config
+from ..errors import InvalidArgumentError, JobQueueError, QueueRefusedError, QueueUnavailableError
+from ..queue import RedisJobQueue
 from ..supervisor.loop import supervise
 from ..supervisor.settings import HANG_TIMEOUT, SHUTDOWN_TIMEOUT, Settings
 from ..supervisor.single import run_here
 from ..supervisor.target import worker_of
+from ..worker import JobWorker
+from . import load
 from .connection import Place, connected, find_place
-from .context import Options
+from .context import Options, refuse
 
 app = typer.Typer()
 
@@ -146,8 +150,28 @@ def worker(
             code = supervise(settings)
         raise typer.Exit(code)
     with contextlib.ExitStack() as stack:
-        found = worker_of(target, settings.worker, lambda: stack.enter_context(connected(place)))
-        run_here(found, settings, max_jobs)
+
+        def open_queue() -> RedisJobQueue:
+            """Its server may be away: the worker waits for it."""
+            queue = RedisJobQueue(usable_config("redis", place.config))
+            return stack.enter_context(contextlib.closing(queue))
+
+        try:
+            run_here(_loaded(settings, open_queue), settings, max_jobs)
+        except QueueRefusedError:
+            raise
+        except QueueUnavailableError as error:  # of what the module itself asked for
+            # Not 2, by which systemd knows that it needn't be started again.
+            refuse(f"error: {error}")
+
+
+def _loaded(settings: Settings, open_queue: Callable[[], RedisJobQueue]) -> JobWorker:
+    try:
+        return worker_of(settings.target, settings.worker, open_queue)
+    except JobQueueError:
+        raise  # it says in one line what is wrong
+    except (Exception, SystemExit) as error:  # a module may do anything, sys.exit() too
+        refuse(load.failure_of(settings.target, error))
 
 
 @contextlib.contextmanager

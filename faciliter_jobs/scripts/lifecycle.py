@@ -16,6 +16,7 @@ class Cleaned:
     aged: int  # purged because they finished before the given time
     purged: int  # purged because their ttl had passed
     expired: int  # CANCELLED because their ttl passed before they started
+    more: bool  # there may be more whose ttl has passed
 
 
 def _ids(reply: list[bytes]) -> list[str]:
@@ -67,10 +68,16 @@ def recover(tag: str, *, limit: int) -> Call[int]:
     return Call("recover", tag, [limit], int)
 
 
-def tend(tag: str, *, limit: int) -> Call[None]:
-    return Call("tend", tag, [limit], lambda reply: None)
+def tend(tag: str, *, limit: int) -> Call[int | None]:
+    """The milliseconds after which to call it again, because more is due; None: nothing is."""
+    return Call("tend", tag, [limit], lambda again: None if again < 0 else int(again))
 
 
 def cleanup(tag: str, *, limit: int, finished_before_ms: int | None) -> Call[Cleaned]:
     args = [limit, optional(finished_before_ms)]
-    return Call("cleanup", tag, args, lambda reply: Cleaned(*reply))
+
+    def parse(reply: Any) -> Cleaned:
+        aged, purged, expired, more = reply
+        return Cleaned(aged, purged, expired, bool(more))
+
+    return Call("cleanup", tag, args, parse)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 EVERY = 0.5  # seconds between two beats
 EVERY_AT_FIRST = 0.05  # until the worker serves jobs
+RETIRE = signal.SIGHUP  # to a child: end after your running jobs, however long they take
 FAILED = 3  # a child's exit code after it told of a Failure
 GRACE = 5.0  # seconds between the last signal to a child and its end by force
 
@@ -33,8 +35,8 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a child can't run. "target": what it was told to load; "server": Redis can't be reached;
-    "worker": the worker ended with an error."""
+    """Why a child can't run. "target": what it was told to load; "server": Redis can't be reached, or
+    (usage) not be used; "worker": the worker ended with an error."""
 
     kind: Literal["target", "server", "worker"]
     message: str

@@ -18,7 +18,15 @@ import threading
 import traceback
 from collections.abc import Sequence
 
-from ..errors import ConfigError, InvalidArgumentError, InvalidTypeError, QueueUnavailableError
+from ..errors import (
+    AccessDeniedError,
+    ConfigError,
+    InvalidArgumentError,
+    InvalidTypeError,
+    QueueRefusedError,
+    QueueUnavailableError,
+    SchemaError,
+)
 from ..worker import JobWorker
 from . import beat
 from .target import make_name_unique, worker_of
@@ -27,6 +35,7 @@ from .undertaker import place_of
 log = logging.getLogger("faciliter_jobs.supervisor")
 
 _USAGE = (InvalidArgumentError, InvalidTypeError, ConfigError)
+_WRONG_SERVER = (QueueRefusedError, AccessDeniedError, SchemaError)
 
 
 class Line:
@@ -133,8 +142,12 @@ def _run(target: str, options: dict[str, object], line: Line, pulse: Pulse) -> i
         worker = worker_of(target, options)
         make_name_unique(worker)
         pulse.worker = worker
+        signal.signal(beat.RETIRE, lambda *_: worker.stop(deadline=False))
         kind = "worker"
         worker.start()
+    except _WRONG_SERVER as error:
+        line.fail(beat.Failure("server", str(error), usage=True))
+        return beat.FAILED
     except QueueUnavailableError as error:
         line.fail(beat.Failure("server", str(error)))
         return beat.FAILED

@@ -25,14 +25,23 @@ _REST = 30.0  # seconds between a succession that failed and the next for a chil
 _PAUSED = 5.0  # seconds without a tick that mean that we were stopped, not the children
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """To be replaced."""
+
+    why: str
+    patiently: bool  # nobody waits for its end: what it runs may take its time
+
+
 @dataclass
 class Slot:
     number: int
     child: Child | None = None
     successor: Child | None = None  # takes over once it is ready
     backoff: Backoff = field(default_factory=Backoff)
-    start_at: float | None = None  # when to start a child again
+    start_at: float | None = None  # when to start a child again, or a successor
     failures: int = 0  # of children in a row that never came to serve jobs
+    lost: int = 0  # successors in a row that died before they took over
     restarts: int = 0
     spread: float = field(default_factory=lambda: random.uniform(1 - _SPREAD, 1))
 
@@ -46,7 +55,9 @@ class Fleet:
         self.slots = [Slot(number) for number in range(1, settings.processes + 1)]
         self._undertaker = Undertaker()
         self._leaving: list[Child] = []
-        self._to_replace: dict[int, str] = {}  # slot number -> why, in order
+        self._to_replace: dict[int, Due] = {}  # by slot number, in order
+        self._rolled_at = 0.0  # when it was last asked to: a child of before has old code
+        self._roll_out_is_over = True  # or was given up
         self._looked_at = self._ticked_at = time.monotonic()
         self._told: tuple[int, Failure] | None = None  # the last failure: slot number, what
         self.stopping = False
@@ -60,9 +71,13 @@ class Fleet:
 
     def roll(self, why: str) -> None:
         """Replaces every child, one at a time, each once its successor serves jobs."""
+        self._rolled_at, self._roll_out_is_over = time.monotonic(), False
         for slot in self.slots:
+            self._retire(slot.successor)  # it may have loaded what was replaced since
+            slot.successor = slot.start_at = None
+            slot.backoff.deaths = slot.lost = 0
             if slot.child is not None:
-                self._to_replace[slot.number] = f"is replaced ({why})"
+                self._to_replace[slot.number] = Due(f"is replaced ({why})", False)
             else:
                 slot.start_at = 0.0
         log.info("%s: replacing %s, one at a time", why, words.count(len(self.slots), "worker"))
@@ -74,13 +89,16 @@ class Fleet:
         for slot in self.slots:
             self._retire(slot.successor)
             self._retire(slot.child)
-            slot.backoff.deaths = slot.failures = 0
+            slot.backoff.deaths = slot.failures = slot.lost = 0
             slot.start_at = None
             slot.successor, slot.child = None, self._spawn(slot)
 
     def stop(self) -> None:
         self.stopping = True
         self._to_replace.clear()
+        for child in self._leaving:
+            if child.patient:
+                child.retire(self.shutdown_timeout_of(child))
         for slot in self.slots:
             self._retire(slot.successor)
             self._retire(slot.child)
@@ -117,6 +135,16 @@ class Fleet:
             for slot in self.slots
         )
 
+    @property
+    def old_code(self) -> int:
+        """How many slots have a child from before the last roll-out."""
+        return sum(slot.child is not None and slot.child.spawned_at < self._rolled_at for slot in self.slots)
+
+    @property
+    def roll_out(self) -> str:
+        """What has become of the last one: "" when it is done."""
+        return "" if not self.old_code else "given up" if self._roll_out_is_over else "going on"
+
     # --- as time goes by ------------------------------------------------------------------------------
 
     def tick(self) -> None:
@@ -133,22 +161,24 @@ class Fleet:
                 self._buried(child, death)
         if self.stopping:
             return
+        self._look_for_hanging()
         for slot in self.slots:
-            self._look_for_hanging(slot)
             if slot.start_at is not None and now >= slot.start_at:
                 slot.start_at = None
-                slot.restarts += 1
-                slot.child = self._spawn(slot)
+                if slot.child is None:
+                    slot.restarts += 1
+                    slot.child = self._spawn(slot)
         if self._settings.recycles and now - self._looked_at >= _LOOK_EVERY:
             self._looked_at = now
             self._look_at_limits()
         self._go_on_replacing()
 
-    def _look_for_hanging(self, slot: Slot) -> None:
-        for child in (slot.child, slot.successor):
-            why = child.hung(self._settings.hang_timeout) if child and self._settings.hang_timeout else ""
-            if child is not None and why:
-                log.error("worker %d (pid %d) hangs: it %s; it is killed", slot.number, child.pid, why)
+    def _look_for_hanging(self) -> None:
+        if not self._settings.hang_timeout:
+            return
+        for child in self.children():
+            if why := child.hung(self._settings.hang_timeout):
+                log.error("worker %d (pid %d) hangs: it %s; it is killed", child.slot, child.pid, why)
                 child.abort(why)
 
     def _look_at_limits(self) -> None:
@@ -158,9 +188,9 @@ class Fleet:
             if child is None or child.ready_at is None or slot.number in self._to_replace:
                 continue
             if jobs is not None and child.beat.done >= jobs * slot.spread:
-                self._to_replace[slot.number] = f"has run {words.count(child.beat.done, 'job')}"
+                self._to_replace[slot.number] = Due(f"has run {words.count(child.beat.done, 'job')}", True)
             elif limit is not None and (size := child.resident() or 0) > limit:
-                self._to_replace[slot.number] = f"has grown to {memory.in_words(size)}"
+                self._to_replace[slot.number] = Due(f"has grown to {memory.in_words(size)}", True)
 
     def _spawn(self, slot: Slot) -> Child | None:
         try:
@@ -179,26 +209,31 @@ class Fleet:
             return
         slot = self.slots[number - 1]
         if slot.child is None:  # it died meanwhile: a new one is on its way anyhow
-            if slot.successor is None:
-                del self._to_replace[number]
-                return
-            slot.child, slot.successor, slot.start_at = slot.successor, None, None
+            if slot.successor is not None:
+                slot.child, slot.successor, slot.start_at = slot.successor, None, None
+            slot.lost = 0
             del self._to_replace[number]
         elif slot.successor is None:
-            why = self._to_replace[number]
+            if slot.start_at is not None:
+                return  # the last one died: not yet
+            why = self._to_replace[number].why
             log.info("worker %d (pid %d) %s: its successor starts", number, slot.child.pid, why)
             slot.successor = self._spawn(slot)
         elif slot.successor.ready:
-            del self._to_replace[number]
+            due = self._to_replace.pop(number)
             old, slot.child, slot.successor = slot.child, slot.successor, None
-            slot.backoff.deaths = slot.failures = 0
+            slot.backoff.deaths = slot.failures = slot.lost = 0
             slot.spread = random.uniform(1 - _SPREAD, 1)
-            self._retire(old)
+            self._retire(old, patiently=due.patiently)
 
-    def _retire(self, child: Child | None) -> None:
-        if child is not None:
+    def _retire(self, child: Child | None, *, patiently: bool = False) -> None:
+        if child is None:
+            return
+        if patiently:
+            child.outlive()
+        else:
             child.retire(self.shutdown_timeout_of(child))
-            self._leaving.append(child)
+        self._leaving.append(child)
 
     def shutdown_timeout_of(self, child: Child) -> float:
         """A worker that the module made may have its own."""
@@ -230,14 +265,28 @@ class Fleet:
             log.warning("worker %d (pid %d) %s while it was to stop", child.slot, child.pid, death)
 
     def _succession_failed(self, slot: Slot, child: Child, death: Death) -> None:
-        """The old one goes on: code that can't be loaded is never rolled out."""
+        """The old one goes on, and another successor is tried: but code that can't be loaded is never
+        rolled out."""
+        slot.lost += 1
+        unloadable = death.failure is not None and death.failure.kind == "target"
+        if not unloadable and slot.lost < TRIES:
+            delay = slot.backoff.delay_after(child.worked_for())
+            slot.start_at = time.monotonic() + delay
+            self._tell(slot, child, death, f"another is tried in {delay:.1f} s, the old one goes on")
+            return
+        self._tell(slot, child, death, "the workers of before go on")
         self._to_replace.clear()
         self._looked_at = time.monotonic() + _REST
-        self._tell(slot, child, death, "the workers of before go on")
+        slot.lost = 0
+        if not self._roll_out_is_over and (old := self.old_code):
+            self._roll_out_is_over = True
+            run = "runs" if old == 1 else "run"
+            log.error("roll-out given up: %s %s the old code", words.count(old, "worker"), run)
 
     def _died(self, slot: Slot, child: Child, death: Death) -> None:
         failure = death.failure
-        loaded = child.ready_at is not None or (failure is not None and failure.kind == "server")
+        away = failure is not None and failure.kind == "server" and not failure.usage
+        loaded = child.ready_at is not None or away
         slot.failures = 0 if loaded else slot.failures + 1
         if self._settings.reload and not loaded:
             self._tell(slot, child, death, "it is tried again after the next change")

@@ -180,6 +180,8 @@ class _Supervisor:
         details = {
             "processes": wanted,
             "stopping": fleet.stopping,
+            "roll_out": fleet.roll_out,
+            "old_code": fleet.old_code,
             "restarts": sum(slot.restarts for slot in fleet.slots),
             "workers": [_details(child) for child in fleet.children()],
         }
@@ -192,6 +194,8 @@ class _Supervisor:
         log.info(
             "state: %d of %d ready%s", fleet.ready, len(fleet.slots), ", stopping" if fleet.stopping else ""
         )
+        if fleet.roll_out:
+            log.info("  roll-out %s: %d with the old code", fleet.roll_out, fleet.old_code)
         for child in sorted(fleet.children(), key=lambda child: child.slot):
             log.info("  %s", words.of_child(child))
         for slot in fleet.slots:

@@ -78,6 +78,7 @@ class Child:
         self.beat = beat.Beat()
         self.failure: beat.Failure | None = None
         self.retiring = False  # told to end
+        self.patient = False  # without a deadline
         self.aborted = ""  # why it was ended by force
         self._process = process
         self._line = line
@@ -121,7 +122,7 @@ class Child:
 
     def hung(self, limit: float) -> str:
         """Why it is taken to hang, or "". A handler that runs long is no reason: see WorkerHealth."""
-        if self.retiring or self.aborted:
+        if (self.retiring and not self.patient) or self.aborted:
             return ""
         silent = time.monotonic() - self.heard_at
         if silent > limit:
@@ -136,17 +137,22 @@ class Child:
 
     # --- its end ----------------------------------------------------------------------------------
 
+    def outlive(self) -> None:
+        """Ends it after its running jobs, however long they take: nobody waits for its end."""
+        self.retiring = self.patient = True
+        self._signal(beat.RETIRE)
+
     def retire(self, timeout: float) -> None:
         """Ends it after its running jobs; after `timeout` seconds it gives them back; a little later
         it is killed."""
         now = time.monotonic()
-        self.retiring = True
+        self.retiring, self.patient = True, False
         self._steps = [(now + timeout + 1, signal.SIGTERM), (now + timeout + 1 + GRACE, signal.SIGKILL)]
         self._signal(signal.SIGTERM)
 
     def hurry(self) -> None:
         """It gives its running jobs back now."""
-        if not self.retiring:
+        if not self.retiring or self.patient:
             self.retire(0)  # its first signal; a second is needed to interrupt a handler
         now = time.monotonic()
         self._steps = [(now + 0.2, signal.SIGTERM), (now + GRACE, signal.SIGKILL)]

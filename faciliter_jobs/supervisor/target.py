@@ -8,7 +8,7 @@ from typing import Any
 
 from ..base_queue import BaseJobQueue
 from ..cli import load
-from ..default import get_job_queue
+from ..default import get_job_queue, server_may_be_away
 from ..errors import InvalidArgumentError
 from ..tasks import JobApp
 from ..worker import JobWorker
@@ -22,10 +22,16 @@ def worker_of(
     target: str, options: Mapping[str, Any], open_queue: Callable[[], BaseJobQueue] = get_job_queue
 ) -> JobWorker:
     """options: JobWorker's, those that were given. open_queue: for an application's or a handler's
-    worker; one that the module has made has its own.
+    worker; one that the module has made has its own. Its server, too, may still be away: the worker
+    waits for it when it starts.
 
     Raises InvalidArgumentError, and whatever the module itself raises.
     """
+    with server_may_be_away():
+        return _worker_of(target, options, open_queue)
+
+
+def _worker_of(target: str, options: Mapping[str, Any], open_queue: Callable[[], BaseJobQueue]) -> JobWorker:
     found = load.worker_or_handler(target)
     if isinstance(found, JobApp):
         return found.worker(job_queue=found.own_queue or open_queue(), **options)

@@ -212,7 +212,7 @@ class JobApp:
         from ..worker import JobWorker  # producers don't need it
 
         if options.get("job_queue") is None:
-            options["job_queue"] = self.queue
+            options["job_queue"] = self.own_queue  # else the worker takes the default one
         worker = JobWorker(**options)
         self.register_on(worker)
         return worker

@@ -55,6 +55,10 @@ def note_endings(outcomes: Sequence[Outcome], endings: Sequence[Ending]) -> None
             log.info("job %s will be tried again", outcome.job_id)
 
 
+def count_jobs(jobs: Sequence[object]) -> str:
+    return "1 job" if len(jobs) == 1 else f"{len(jobs)} jobs"
+
+
 def say_farewell(worker: str, report: Callable[[], None], leave: Callable[[], list[str]]) -> None:
     """Reports the last outcomes and gives everything else back. When the server stays away, the leases
     see to it."""
@@ -62,7 +66,7 @@ def say_farewell(worker: str, report: Callable[[], None], leave: Callable[[], li
         try:
             report()
             if given_back := leave():
-                log.info("worker %s gave back %d jobs", worker, len(given_back))
+                log.info("worker %s gave back %s", worker, count_jobs(given_back))
             return
         except JobQueueError as error:
             log.warning("worker %s can't say goodbye: %s", worker, error)

@@ -13,9 +13,10 @@ from ..scripts.base import R
 from ..transport import Pending
 from .adoption import Adoption
 from .inbox import Handed, Inbox, clock
+from .turns import Turns
 
 _SERVING = "turn", "park", "adopt", "read/handed", "tend", "heartbeat", "release"
-_TEND_LIMIT = 100  # of due, lost and old jobs each that one call looks after for all
+_TEND_LIMIT = 256  # of due, lost and old jobs each that one call looks after for all
 _PARK_MARGIN_MS = 500
 
 
@@ -40,10 +41,11 @@ class Claimer:
         self._asked_at = 0.0  # when the last call was made ready that may park, by `clock`
         self._slots = slots
         self._rotates = False
-        self._tended_at = 0.0
+        self._tends_at = 0.0
         self._adoption = adoption
-        calls = (adoption.show, adoption.adopt) if adoption else ()
-        self._inbox = Inbox(queue.transport, queue.tag, worker, *calls)
+        show, follows = (adoption.show, adoption.adopt) if adoption else (None, None)
+        self.turns = Turns()
+        self._inbox = Inbox(queue.transport, queue.tag, worker, show, follows, self.turns)
 
     def load_scripts(self) -> None:
         """What a job would wait for when it is first needed."""
@@ -103,7 +105,7 @@ class Claimer:
 
     def park(self, want: int, known: Sequence[str] = ()) -> Parked:
         """Jobs to do, or how long to `wait` for some. `known`: ids that are held already."""
-        self._tended_at = time.monotonic()
+        self._tends_at = time.monotonic() + self._poll_interval
         self._asked_at = clock()
         call = scripts.park(
             self._queue.tag,
@@ -166,11 +168,14 @@ class Claimer:
         self._inbox.close()
 
     def tend_now_and_then(self) -> None:
-        """A busy worker looks after everyone's due, lost and old jobs once per poll interval."""
+        """A busy worker looks after everyone's due, lost and old jobs once per poll interval, and sooner
+        while there are more of them than one step takes."""
         now = time.monotonic()
-        if now - self._tended_at >= self._poll_interval:
-            self._tended_at = now
-            self._run(scripts.tend(self._queue.tag, limit=_TEND_LIMIT))
+        if now >= self._tends_at:
+            self._tends_at = now + self._poll_interval  # also when it fails
+            again_ms = self._run(scripts.tend(self._queue.tag, limit=_TEND_LIMIT))
+            if again_ms is not None:
+                self._tends_at = min(self._tends_at, time.monotonic() + again_ms / 1000)
 
     def _rotated_types(self) -> list[str]:
         """Another type first each time, so that none waits for the others to be empty."""

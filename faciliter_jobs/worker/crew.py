@@ -7,17 +7,16 @@ free, the loop waits on the worker's inbox, and the reporter's thread does the r
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
 from collections.abc import Sequence
-from queue import Empty, SimpleQueue
 
 from ..errors import JobQueueError
 from ..record import Claimed
 from ..scripts import Outcome, Parked
 from .alarms import Alarms
+from .bell import Bell
 from .calls import Faults, note_endings, pause_after, say_farewell
 from .claimer import Claimer
 from .executor import Executor
@@ -25,25 +24,9 @@ from .heartbeat import Heartbeat
 from .inbox import Handed
 from .roster import Roster
 from .run import Pool, Run, Why
+from .turns import LOOK_EVERY
 
 log = logging.getLogger("faciliter_jobs.worker")
-
-
-class Bell:
-    """Wakes the loop. Safe in signal handlers, as SimpleQueue.put is."""
-
-    def __init__(self) -> None:
-        self._rung: SimpleQueue[None] = SimpleQueue()
-
-    def ring(self) -> None:
-        self._rung.put(None)
-
-    def wait(self, seconds: float) -> None:
-        """Until it is rung, if it wasn't since the last wait; for so many seconds at most."""
-        with contextlib.suppress(Empty):
-            self._rung.get(timeout=max(0.0, seconds))
-            while True:
-                self._rung.get_nowait()
 
 
 class Crew:
@@ -82,7 +65,6 @@ class Crew:
         self._must_drain = False  # a job waits that is only claimed by a worker that holds nothing
         self._hurried: str | None = None
         self._finished = False
-        self._turned_at = time.monotonic()
         self._faults = Faults(name)
         self.done = 0
 
@@ -98,7 +80,7 @@ class Crew:
 
     @property
     def turned_ago(self) -> float:
-        return time.monotonic() - self._turned_at
+        return self._claimer.turns.ago()
 
     @property
     def abandoned(self) -> int:
@@ -143,7 +125,7 @@ class Crew:
         return free if self._left is None else min(free, self._left)
 
     def _step(self, want: int) -> None:
-        self._turned_at = time.monotonic()
+        self._claimer.turns.note()
         try:
             if self._outcomes or (want and self._more_may_wait):
                 self._turn(want)
@@ -151,7 +133,7 @@ class Crew:
                 self._look_for_work(want)
             else:
                 self._adopt()
-                self._bell.wait(self._poll_interval)
+                self._rest(self._poll_interval)
                 self._claimer.tend_now_and_then()
                 self._must_drain = False
         except JobQueueError as error:
@@ -160,6 +142,12 @@ class Crew:
             self._bell.wait(self._faults.pause())
         else:
             self._faults.are_over()
+
+    def _rest(self, seconds: float) -> None:
+        """Until something changes, for so long at most."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._bell.wait(min(left, LOOK_EVERY)):
+            self._claimer.turns.note()
 
     def _turn(self, want: int) -> None:
         """Reports, and claims more while that can't be claimed twice: not after a fault."""

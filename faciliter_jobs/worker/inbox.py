@@ -14,10 +14,10 @@ from .. import keys
 from ..errors import QueueTimeoutError
 from ..scripts import Call, Command
 from ..transport import Transport, translate
+from .turns import LOOK_EVERY, Turns
 
 _ASKS_FOR = 10.0  # seconds that one BLMOVE waits; it goes on while the worker parks again
 _REPLY_MARGIN = 5.0  # seconds that its reply may be late
-_LOOK_EVERY = 0.5  # seconds after which it is known anew that nothing has come
 
 
 @dataclass(slots=True)
@@ -47,8 +47,10 @@ class Inbox:
         worker: str,
         show: Call[Any] | None = None,
         follows: Call[Any] | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._transport = transport
+        self._turns = turns or Turns()
         lists = keys.inbox(tag, worker), keys.processing(tag, worker)
         self._commands = transport.packed(Command(("BLMOVE", *lists, "LEFT", "RIGHT", _ASKS_FOR)))
         self._is_shown = show is not None
@@ -70,11 +72,12 @@ class Inbox:
             while True:
                 if self._asked_at is None:
                     self._ask(since)
+                self._turns.note()
                 left = deadline - time.monotonic()
-                if self._has_reply(min(max(left, 0.0), _LOOK_EVERY)):
+                if self._has_reply(min(max(left, 0.0), LOOK_EVERY)):
                     if handed := self._read():
                         return handed
-                elif self._asked_at is None or left <= _LOOK_EVERY:
+                elif self._asked_at is None or left <= LOOK_EVERY:
                     return None  # woken, or its time is over
         except redis_errors.RedisError as error:
             self._drop()

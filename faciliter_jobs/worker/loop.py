@@ -15,7 +15,8 @@ from ..record import Claimed
 from ..scripts import Outcome, Parked, Turned
 from ..transport import Pending
 from .alarms import Alarms
-from .calls import Faults, note_endings, say_farewell
+from .bell import Bell
+from .calls import Faults, count_jobs, note_endings, say_farewell
 from .claimer import Claimer
 from .executor import Executor, GiveUp
 from .hands import Hands, Pace
@@ -74,7 +75,7 @@ class Loop:
         self._talk_lock = threading.RLock()
         self._told = Told()
         self._attempt: context.Attempt | None = None  # that runs
-        self._turned_at = time.monotonic()
+        self._bell = Bell()
         self._overdue_since: float | None = None  # when the time of the handler that still runs was over
         self._faults = Faults(name)
         self.done = 0
@@ -109,7 +110,7 @@ class Loop:
         if since is None:
             if self._attempt is not None or self._hands.running_since is not None:
                 return 0.0
-            since = self._turned_at
+            return self._claimer.turns.ago()
         return time.monotonic() - since
 
     @property
@@ -119,6 +120,7 @@ class Loop:
     def wake(self) -> None:
         """Look whether to stop. Safe in a signal handler."""
         self._claimer.wake()
+        self._bell.ring()
 
     def tell(self, token: str, reason: str) -> None:
         """This attempt, which runs or is yet to be run, isn't wanted any more. Called by other threads."""
@@ -157,6 +159,7 @@ class Loop:
             outcome = self._perform_in_time(claimed, attempt)
         else:
             outcome = executor.perform(claimed, attempt)
+        self._claimer.turns.note()  # before it shows: the handler may have run for hours
         self._attempt = None
         if outcome is None:
             self._heartbeat.let_go([claimed])
@@ -242,7 +245,7 @@ class Loop:
 
     def _get_more(self) -> None:
         """Reads the turn that was sent, or reports what is left and parks until there is work."""
-        self._turned_at = time.monotonic()
+        self._claimer.turns.note()
         try:
             if self._sent is not None:
                 parked = self._read_turn(and_send_the_next=True)
@@ -256,7 +259,7 @@ class Loop:
                 self._pace.claimed(want)
         except JobQueueError as error:
             self._faults.note(error)
-            self._stopping.wait(self._faults.pause())
+            self._bell.wait(self._faults.pause())
         else:
             self._faults.are_over()
 
@@ -323,7 +326,7 @@ class Loop:
             except BaseException:
                 self._receive(jobs)
                 raise
-        log.info("worker %s gave back %d jobs that wait behind a long one", self._name, len(jobs))
+        log.info("worker %s gave back %s from behind a long one", self._name, count_jobs(jobs))
 
     def _farewell(self) -> None:
         def report() -> None:

@@ -8,10 +8,12 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Protocol
 
+from ..default import hint_for
 from ..errors import JobQueueError, QueueUnavailableError
 from . import event_loop
 from .adoption import Adoption
 from .alarms import Alarms
+from .arrival import Arrival
 from .claimer import Claimer
 from .coroutines import AsyncioPool
 from .crew import Crew
@@ -85,6 +87,7 @@ class Service:
         self._heartbeat = Heartbeat(queue, worker.name, types, lease_ms, *terms, confirm)
         self._listener = Listener(queue, worker.name, self._on_cancelled, self._heartbeat.beat_soon)
         self._types = types
+        self._arrival = Arrival(queue, worker.name, hint_for(queue))
         self.turning = self._new_turning(max_jobs)
 
     def _new_pool(self) -> Pool | None:
@@ -109,22 +112,13 @@ class Service:
     def run(self) -> None:
         name = self._worker.name
         log.info("worker %s serves %s", name, ", ".join(self._types) or "every type")
-        hooks, pool = self._worker.hooks, self._pool
-        await_it = event_loop.run if pool is None else pool.run
-        done = 0
+        pool, done = self._pool, 0
         if pool is not None:
             pool.open()
         self._alarms.start()
         try:
-            hooks.started(await_it)
-            # A server that is away now is met by the loop as any other loss of it.
-            with contextlib.suppress(QueueUnavailableError):
-                self._claimer.load_scripts()
-                self._heartbeat.beat()
-            self.begun = True
-            with self._heartbeat, self._listener:
-                done = self.turning.run()
-            hooks.ended(await_it)
+            if self._arrival.wait(self._stopping):
+                done = self._serve()
         finally:
             self._ended = True
             self._alarms.close()
@@ -136,12 +130,27 @@ class Service:
         if pool is not None and pool.failure is not None:
             raise JobQueueError(f"worker {name}: {pool.failure}")
 
-    def stop(self) -> None:
-        """Claims no more; what runs has `shutdown_timeout` seconds. Safe in a signal handler."""
+    def _serve(self) -> int:
+        hooks, await_it = self._worker.hooks, event_loop.run if self._pool is None else self._pool.run
+        hooks.started(await_it)
+        # A server that is away now is met by the loop as any other loss of it.
+        with contextlib.suppress(QueueUnavailableError):
+            self._claimer.load_scripts()
+            self._heartbeat.beat()
+        self.begun = True
+        with self._heartbeat, self._listener:
+            done = self.turning.run()
+        hooks.ended(await_it)
+        return done
+
+    def stop(self, *, deadline: bool = True) -> None:
+        """Claims no more; what runs has `shutdown_timeout` seconds, if there is a deadline. Safe in a signal
+        handler."""
         if self._ended:
             return
+        self._arrival.wake()
         self.turning.wake()
-        if not self._deadline_set:
+        if deadline and not self._deadline_set:
             self._deadline_set = True
             self._alarms.after(self._worker.shutdown_timeout, self._time_is_up)
 

@@ -33,7 +33,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class JobWorker:
     """Runs jobs: by default one at a time in the thread that calls `start`; start several to compete.
 
-    job_queue: default `get_job_queue()`.
+    job_queue: default `get_job_queue()`, whose server may still be away.
     poll_interval: seconds between queue checks when idle. New jobs don't wait for it: they are
         handed over at once. Due retries and lost jobs are noticed at least so often.
     max_retries: how often a failed job is tried again (3: up to four runs).
@@ -131,8 +131,8 @@ class JobWorker:
 
         On the first signal (or `stop`) it claims no more and finishes what runs, within
         `shutdown_timeout` seconds; what hasn't ended then is given back, without counting a failure. On
-        the second it gives everything back at once. A server that goes away, or isn't there yet,
-        doesn't end it.
+        the second it gives everything back at once. A server that goes away, or isn't there yet, is
+        waited for; one that refuses this client or holds data of another schema raises.
         """
         if max_jobs is not None:
             validate.integer(max_jobs, "max_jobs", 0, 10**12)
@@ -150,11 +150,12 @@ class JobWorker:
             self._stopping.clear()
             self._running.clear()
 
-    def stop(self) -> None:
-        """Ends `start` after the running jobs; from any thread, a handler, or a signal handler."""
+    def stop(self, *, deadline: bool = True) -> None:
+        """Ends `start` after the running jobs; from any thread, a handler, or a signal handler. They have
+        `shutdown_timeout` seconds; deadline=False: as long as they take, or until it is called with one."""
         self._stopping.set()
         if self._service is not None:
-            self._service.stop()
+            self._service.stop(deadline=deadline)
 
     def is_running(self) -> bool:
         return self._running.is_set()
@@ -189,9 +190,10 @@ class JobWorker:
 
 def _redis_queue(queue: BaseJobQueue | None) -> RedisJobQueue:
     if queue is None:
-        from ..default import get_job_queue
+        from ..default import get_job_queue, server_may_be_away
 
-        queue = get_job_queue()
+        with server_may_be_away():
+            queue = get_job_queue()
     if not isinstance(queue, RedisJobQueue):
         raise InvalidTypeError(f"job_queue: JobWorker needs a RedisJobQueue, got {type(queue).__name__}")
     return queue

@@ -57,13 +57,12 @@ local function visit_chunk(chunk, counts)
   end
 end
 
--- Looks into the chunks that are due, about `limit` jobs. Returns {purged, expired}.
+-- Looks into the chunks that are due, about `limit` jobs. Returns {purged, expired, more}: more chunks may be due.
 local function expired(limit)
   local most = math.max(1, math.floor(limit / chunks.SIZE))
-  local counts = { purged = 0, expired = 0 }
-  for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', keys.expiry(), '-inf', NOW, 'LIMIT', 0, most)) do
-    visit_chunk(tonumber(chunk), counts)
-  end
+  local due = redis.call('ZRANGEBYSCORE', keys.expiry(), '-inf', NOW, 'LIMIT', 0, most)
+  local counts = { purged = 0, expired = 0, more = #due == most }
+  for _, chunk in ipairs(due) do visit_chunk(tonumber(chunk), counts) end
   flush()
   return counts
 end

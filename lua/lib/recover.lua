@@ -5,6 +5,7 @@
 
 local DEFAULT_MAX_RETRIES = 3
 local PER_LIST = 100
+local WORKERS = 10
 local PER_BURIAL = 1000
 local LONGEST_PAUSE_MS = 60000
 local SILENT = 'did not renew its lease'
@@ -123,13 +124,15 @@ local function gone_workers(limit)
       redis.call('ZADD', keys.workers(), NOW + 1000, worker) -- look again in a second
     end
   end
+  return #workers
 end
 
+-- Returns how many leases had passed, and whether there may be more to take back.
 local function lost(limit)
   local passed = expired_leases(limit)
-  gone_workers(10)
+  local gone = gone_workers(WORKERS)
   handoff.flush()
-  return passed
+  return passed, passed >= limit or gone >= WORKERS
 end
 
 local recover = { lost = lost, dead = dead }

@@ -74,11 +74,12 @@ end
 
 -- Claims up to `want` waiting jobs of these types (none given: of any type) into `jobs`.
 -- Returns true when it stopped before it knew that nothing waits: jobs that expired while they
--- waited are cancelled on the way, a bounded number in one call.
-local function claim(worker, deadline, want, slots, types, jobs)
+-- waited are cancelled on the way, a bounded number in one call. is_shared: the worker is a client of which many
+-- callers claim, so that what it holds already doesn't run beside what must run alone.
+local function claim(worker, deadline, want, slots, types, jobs, is_shared)
   if #types == 0 then types = redis.call('SRANDMEMBER', keys.types(), 16) end
   local budget = want + EXPIRED_PER_CALL
-  local holds_more = redis.call('EXISTS', keys.processing(worker)) == 1
+  local holds_more = not is_shared and redis.call('EXISTS', keys.processing(worker)) == 1
   for _, job_type in ipairs(types) do
     while #jobs < want do
       if budget <= 0 then return true end

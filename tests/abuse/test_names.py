@@ -10,7 +10,7 @@ from redis.crc import key_slot
 
 from faciliter_jobs import JobStatus
 from faciliter_jobs.errors import InvalidArgumentError
-from tests.docs.test_cli import bare_environment, cli, run
+from tests.cli.conftest import bare_environment, cli, run
 from tests.support.server import client_of
 
 __all__ = ["bare_environment", "cli", "run"]

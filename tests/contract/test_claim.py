@@ -309,10 +309,19 @@ def test_a_worker_that_holds_jobs_is_not_given_one_that_runs_alone(stage):
     held = stage.claim_one("w1")
     alone = stage.submit(max_retries=0)
     behind = stage.submit()
-    assert stage.claim(10, "w1") == []
-    assert [c.job_id for c in stage.claim(10, "w2")] == [alone]
+    assert stage.turn([], want=10, worker="w1").jobs == []
+    assert [c.job_id for c in stage.turn([], want=10, worker="w2").jobs] == [alone]
     stage.complete(held.job_id, held.token, held.token)
-    assert [c.job_id for c in stage.claim(10, "w1")] == [behind]
+    assert [c.job_id for c in stage.turn([], want=10, worker="w1").jobs] == [behind]
+
+
+def test_what_other_callers_of_a_client_hold_keeps_no_job_from_one_of_them(stage):
+    """Each claims one job to run at once: it would wait behind their jobs, and all others behind it."""
+    stage.submit()
+    stage.claim_one("client")
+    alone = stage.submit(max_retries=0)
+    behind = stage.submit()
+    assert [stage.claim_one("client").job_id for _ in range(2)] == [alone, behind]
 
 
 # --- workers with several slots -------------------------------------------------------------------

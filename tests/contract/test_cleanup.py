@@ -22,7 +22,7 @@ from tests.support.contract import (
 )
 
 TTL = TTL_MS / 1000
-NOTHING = Cleaned(0, 0, 0)
+NOTHING = Cleaned(0, 0, 0, False)
 
 
 def _age_out(stage, state):
@@ -45,14 +45,14 @@ def test_a_job_that_has_not_started_is_cancelled_then_purged(either_stage, state
     stage = either_stage
     job_id = stage.job_in(state)
     _age_out(stage, state)
-    assert stage.cleanup() == Cleaned(0, 0, 1)
+    assert stage.cleanup() == Cleaned(0, 0, 1, False)
     job = stage.job(job_id)
     assert (job.status.value, job.error) == ("cancelled", "expired before it started")
     assert stage.places(job_id) == ["cancelled"]
     stage.clock.advance(TTL - 0.001)
     assert stage.cleanup() == NOTHING
     stage.clock.advance(0.001)
-    assert stage.cleanup() == Cleaned(0, 1, 0)
+    assert stage.cleanup() == Cleaned(0, 1, 0, False)
     assert stage.queue.get_job(job_id) is None
 
 
@@ -61,7 +61,7 @@ def test_a_finished_job_is_purged(either_stage, state):
     stage = either_stage
     job_id = stage.job_in(state)
     stage.clock.advance(TTL)
-    assert stage.cleanup() == Cleaned(0, 1, 0)
+    assert stage.cleanup() == Cleaned(0, 1, 0, False)
     assert stage.queue.get_job(job_id) is None
     assert stage.queue.list_jobs() == []
 
@@ -126,7 +126,7 @@ def test_each_change_starts_the_ttl_again(stage):
     stage.clock.advance(8)
     assert stage.cleanup() == NOTHING
     stage.clock.advance(2)
-    assert stage.cleanup() == Cleaned(0, 1, 0)
+    assert stage.cleanup() == Cleaned(0, 1, 0, False)
 
 
 def test_jobs_with_different_ttls_end_each_at_its_time(stage):
@@ -158,7 +158,7 @@ def test_finished_before_takes_what_finished_so_long_ago(either_stage, age_s, pu
         stage.job_in(state)
         stage.clock.advance(wait)
     waiting, running = stage.job_in(PROCESSING), stage.job_in(IN_LANE)
-    assert stage.cleanup(finished_before_ms=round(age_s * 1000)) == Cleaned(purged, 0, 0)
+    assert stage.cleanup(finished_before_ms=round(age_s * 1000)) == Cleaned(purged, 0, 0, False)
     assert len(stage.queue.list_jobs()) == 5 - purged
     assert stage.queue.get_job(waiting) and stage.queue.get_job(running)
 
@@ -187,6 +187,21 @@ def test_the_work_of_a_call_is_bounded(stage):
     stage.clock.advance(1)
     stage.cleanup()  # the watch over their expiry ends when it is due
     assert stage.leftovers() == []
+
+
+def test_it_says_when_more_may_be_due_though_nothing_has_ended(stage):
+    """A look into jobs that have been changed meanwhile ends none of them, and may hide others."""
+    changed = stage.submit_many(64, ttl_ms=1_000)
+    late = stage.submit_many(64, ttl_ms=1_100)
+    stage.clock.advance(0.9)
+    stage.check = False
+    for job_id in changed:
+        stage.complete(job_id)
+    stage.clock.advance(0.2)
+    assert stage.cleanup(limit=64) == Cleaned(0, 0, 0, True)
+    assert stage.cleanup(limit=64) == Cleaned(0, 0, 64, True)
+    assert stage.cleanup(limit=64) == NOTHING
+    assert {stage.job(job_id).status.value for job_id in late} == {"cancelled"}
 
 
 def test_a_record_that_vanished_does_not_stop_the_others(stage):

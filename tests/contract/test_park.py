@@ -137,6 +137,26 @@ def test_it_tends_to_what_is_due_for_all(stage, tend_limit):
         assert stage.places(due) == ["scheduled"]
 
 
+def test_it_is_called_again_at_once_while_jobs_wait_to_be_looked_after(stage):
+    stage.submit_many(5, delay_ms=1_000)
+    stage.submit_many(2, delay_ms=1_000, job_type="unserved")
+    stage.clock.advance(1)
+    assert len(stage.park(want=10, tend_limit=5).jobs) == 5
+    stage.claim(want=1, types=["unserved"])
+    parked = stage.park("w2", types=["other"], tend_limit=1)
+    assert (parked.jobs, parked.wait_ms) == ([], 0)
+    assert stage.queue.stats().parked == 0
+
+
+def test_it_waits_for_a_moment_only_while_there_is_more_to_clean_up(stage):
+    stage.submit_many(130, ttl_ms=1_000)
+    stage.clock.advance(1)
+    stage.check = False
+    parked = stage.park(types=["other"], tend_limit=64)
+    assert (parked.jobs, parked.wait_ms) == ([], 25)
+    assert stage.queue.stats().parked == 1
+
+
 def test_a_worker_that_gets_a_job_is_not_parked_any_more(stage):
     stage.park()
     stage.park("w2")

@@ -13,6 +13,26 @@ def test_it_tends_to_what_is_due_for_all(either_stage):
     lost = stage.claim_one("dead").job_id
     stage.clock.advance(11)
     for _ in range(2):  # sent twice, it does no more
-        assert stage.run(scripts.tend(stage.tag, limit=100)) is None
+        assert stage.run(scripts.tend(stage.tag, limit=200)) is None
         assert stage.places(due) == ["lane"] and stage.places(lost) == ["lane"]
         assert stage.job(old).status.value == "cancelled"
+
+
+def test_it_says_when_to_go_on_while_more_is_due_than_one_step_takes(stage):
+    """What jobs wait for at once; what only takes memory in steps, which the workers share."""
+    stage.submit_many(130, ttl_ms=1_000)
+    stage.heartbeat("w1", alive_ms=60_000), stage.heartbeat("w2", alive_ms=60_000)
+    stage.submit_many(5, delay_ms=60_000)
+    stage.check = False
+
+    def tend(limit):
+        return stage.run(scripts.tend(stage.tag, limit=limit))
+
+    assert tend(64) is None
+    stage.clock.advance(1)
+    assert [tend(64), tend(64)] == [50, 50], "25 ms for each worker"
+    assert tend(200) is None
+    stage.clock.advance(59)
+    assert tend(3) == 0
+    assert tend(300) is None
+    assert stage.queue.doctor() == []

@@ -314,7 +314,7 @@ class QueueMachine(RuleBasedStateMachine):
             given = [(job.job_id, self._run_claim().token)]
             self.attempts += given
         worker = self.queue.operations.worker
-        self.model.claim(worker, 1, wanted, 30_000, given)
+        self.model.claim(worker, 1, wanted, 30_000, given, is_shared=True)
 
     def _run_claim(self) -> Claimed:
         return next(reply[0] for call, reply in reversed(self.calls) if call.script == "claim")
@@ -328,7 +328,7 @@ class QueueMachine(RuleBasedStateMachine):
         claimed = self._spy(
             scripts.claim(self.queue.tag, worker=worker.name, lease_ms=LEASE, want=want, types=wanted)
         )
-        self.model.claim(worker.name, want, wanted, LEASE, _tokens(claimed))
+        self.model.claim(worker.name, want, wanted, LEASE, _tokens(claimed), is_shared=True)
         self._give(worker, claimed, reply_lost)
 
     @rule(n=workers, want=counts, tends=st.booleans(), reply_lost=sometimes)

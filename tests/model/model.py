@@ -262,12 +262,11 @@ class Model:
             self.hands[worker].append(job.id)
 
     def _plan(
-        self, worker: str, want: int, types: Sequence[str], lines: dict[str, list[str]], got: int
+        self, holds_more: bool, want: int, types: Sequence[str], lines: dict[str, list[str]], got: int
     ) -> Plan:
         """Companies take turns; within a company it is first in, first out. An expired job takes its
         company's turn. A job that runs alone ends the claim: before it, unless nothing else is held."""
         plan = Plan([], [], {job_type: list(line) for job_type, line in lines.items()})
-        holds_more = bool(self.hands[worker])
         for job_type in types:
             line = plan.lines.setdefault(job_type, [])
             lanes = {company: self.lane(job_type, company) for company in line}
@@ -288,7 +287,7 @@ class Model:
                     return plan
         return plan
 
-    def _plans(self, worker: str, want: int, types: Sequence[str], got: int) -> list[Plan]:
+    def _plans(self, holds_more: bool, want: int, types: Sequence[str], got: int) -> list[Plan]:
         """One for each order that is left open: of the types when any will do, and of companies that
         have just joined a line together."""
         orders = (
@@ -301,7 +300,7 @@ class Model:
                 lines = dict(self.lines)
                 for job_type, end in zip(ties, ends):
                     lines[job_type] = lines[job_type][: -len(end)] + list(end)
-                found.append(self._plan(worker, want, order, lines, got))
+                found.append(self._plan(holds_more, want, order, lines, got))
         return found
 
     def claim(
@@ -312,9 +311,11 @@ class Model:
         lease: int,
         got: Sequence[Attempt],
         adopted: int = 0,
+        is_shared: bool = False,
     ) -> None:
-        """`got` is what the queue gave; it must be what some permitted order gives."""
-        plans = self._plans(worker, want, types, adopted)
+        """`got` is what the queue gave; it must be what some permitted order gives. is_shared: by callers
+        that share the name, so that what it holds doesn't count."""
+        plans = self._plans(bool(self.hands[worker]) and not is_shared, want, types, adopted)
         given = [job_id for job_id, _ in got]
         fitting = [p for p in plans if [job.id for job in p.claimed] == given]
         assert fitting, f"{worker} was given {given}, expected {[[j.id for j in p.claimed] for p in plans]}"
@@ -516,12 +517,18 @@ class Model:
         held = [*self.hands[worker], *self.inboxes[worker]]
         for job_id in held:
             job = self.jobs[job_id]
-            if job.status == PENDING:
-                self._give_back(job)
-            else:
-                self._lose(job, why, min(60_000, 1_000 * 2**job.losses) if job.losses else 0)
+            self._take_back(job, why, min(60_000, 1_000 * 2**job.losses) if job.losses else 0)
         self.registered.pop(worker, None)
         return held
+
+    def _take_back(self, job: Job, why: str = "did not renew its lease", delay: int = 0) -> None:
+        """From hands that don't hold it any more."""
+        if job.status != PENDING:
+            self._lose(job, why, delay)
+        elif job.expires_at <= self.now:
+            self._expire(job)
+        else:
+            self._give_back(job)
 
     def release(self, worker: str, held: Iterable[Attempt]) -> list[str]:
         given_back = []
@@ -547,11 +554,7 @@ class Model:
         lost = sorted((j.lease_until, j.id) for j in held if j.lease_until <= self.now)
         holding = {job.worker for job in held if job.lease_until > self.now}
         for _, job_id in lost:
-            job = self.jobs[job_id]
-            if job.status == PENDING:
-                self._give_back(job)
-            else:
-                self._lose(job)
+            self._take_back(self.jobs[job_id])
         for worker, entry in list(self.registered.items()):
             if entry.look_at > self.now:
                 continue
@@ -562,7 +565,7 @@ class Model:
                 self.parked.pop(worker, None)
         return len(lost)
 
-    def _lose(self, job: Job, why: str = "did not renew its lease", delay: int = 0) -> None:
+    def _lose(self, job: Job, why: str, delay: int) -> None:
         entry = self.registered.get(job.worker or "")
         allowed = job.max_retries
         if allowed is None:

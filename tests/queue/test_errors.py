@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import threading
+import time
 from dataclasses import replace
 
 import pytest
 
-from faciliter_jobs import JobConfig, JobSpec, keys
+from faciliter_jobs import JobConfig, JobSpec, JobStatus, keys
 from faciliter_jobs.errors import JobQueueError, QueueUnavailableError, SchemaError
 from tests.support.server import client_of
+from tests.support.waiters import until_waited_for
 
 LONG = "x" * 600
 NAIVE = dt.datetime(2030, 1, 1)
@@ -227,6 +230,34 @@ def test_a_replica_that_takes_no_writes_is_named(own_server, queue_class):
     own_server.client().replicaof("NO", "ONE")
     assert queue.submit_job("t")
     queue.close()
+
+
+def test_a_server_that_is_busy_with_a_script_is_an_outage_that_passes(own_server, queue_class, background):
+    """Somebody's slow script on a shared server: it answers BUSY to all others."""
+    own_server.client().config_set("lua-time-limit", 100)
+    queue = queue_class(replace(own_server.config, retry_on_timeout=False))
+    job_id = queue.submit_job("t")
+    waited = background(queue.wait_for_job, job_id, 20)
+    until_waited_for(queue, job_id)
+    slow = threading.Thread(target=lambda: own_server.client().eval(_SPINS, 0))
+    slow.start()
+    time.sleep(0.3)
+    with pytest.raises(QueueUnavailableError, match="serves nobody now: BUSY"):
+        queue.submit_job("t")
+    assert queue.health_check() is False
+    with pytest.raises(JobQueueError):  # unavailable, or not within the time: but nobody else is told so
+        queue.wait_for_job("another", 0.5)
+    slow.join()
+    assert queue.complete_job(job_id)
+    assert waited.result(5).status is JobStatus.COMPLETED
+    queue.close()
+
+
+_SPINS = """
+local function now() local t = redis.call('TIME'); return t[1] + t[2] / 1e6 end
+local ends = now() + 1.5
+while now() < ends do end
+"""
 
 
 @pytest.mark.parametrize(("schema", "what_to_do"), [(1, "use another prefix"), (99, "upgrade it")])

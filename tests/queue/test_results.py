@@ -279,6 +279,18 @@ def test_a_half_open_connection_is_noticed_and_made_anew(queue, queue_class, bac
         assert waited.result(10) == {"n": 1}
 
 
+def test_a_server_that_takes_connections_and_is_silent_is_named(queue, queue_class, background):
+    with Proxy(queue.config) as proxy:
+        job_id = queue.submit_job("t")
+        proxy.hold()
+        behind = queue_class(replace(proxy.config, socket_timeout=0.2, retry_on_timeout=False))
+        waited = background(behind.wait_for_job, job_id)
+        with pytest.raises(QueueUnavailableError):
+            waited.result(20)
+        proxy.release()
+        behind.close()
+
+
 def test_a_timeout_holds_through_an_outage(queue, queue_class, background):
     with Proxy(queue.config) as proxy, queue_class(replace(proxy.config, socket_timeout=1)) as behind:
         job_id = queue.submit_job("t")

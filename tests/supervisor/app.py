@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from typing import Any
 
 from faciliter_jobs import Job, JobWorker, RedisJobQueue, get_job_queue
@@ -15,6 +16,7 @@ _kept: list[bytes] = []
 class _Handlers(Handlers):
     def grow(self, job: Job) -> None:
         _kept.append(os.urandom(job.input_data["mb"] << 20))
+        time.sleep(job.input_data.get("seconds", 0))
 
     def hold_the_interpreter(self, job: Job) -> dict[str, Any]:
         """At its first attempt no other thread of this process gets to run."""

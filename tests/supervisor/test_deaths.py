@@ -88,24 +88,37 @@ def test_workers_that_are_stopped_or_whose_interpreter_is_held_are_killed_and_re
     running.ready()
 
 
-def test_a_supervisor_waits_for_its_server_and_says_so_once_for_all_workers(own_server, run):
+def test_workers_that_lose_their_server_wait_for_it(own_server, run):
     """LESSONS 21."""
+    running = run("--processes", "2", config=own_server.config).ready()
     own_server.kill()
-    running = run("--processes", "2", config=own_server.config)
-    running.said(r"worker \d \(pid \d+\) can't reach .*; a new one starts in")
-    assert running.get("/readyz") == (503, "0 of 2 workers are ready\n") and running.get("/livez")[0] == 200
+    until(lambda: running.get("/readyz") == (503, "0 of 2 workers are ready\n"), 30)
+    assert running.get("/livez")[0] == 200
+    own_server.start()
+    running.ready()
+    assert running.health()["restarts"] == 0
+    with RedisJobQueue(own_server.config) as queue:
+        job_id = queue.submit_job("count")
+        until(lambda: _completed(queue, job_id))
+
+
+def test_a_server_that_a_startup_function_needs_is_missed_once_for_all_workers(queue, run, tmp_path):
+    text = """
+from faciliter_jobs.errors import QueueUnavailableError
+from tests.supervisor.app import worker as make
+
+def worker():
+    made = make()
+    @made.on_startup
+    def look():
+        raise QueueUnavailableError("can't reach another one")
+    return made
+"""
+    running = _run_module(run, tmp_path, text, "--processes", "2")
+    running.said(r"worker \d \(pid \d+\) can't reach another one; a new one starts in")
     until(lambda: running.health()["restarts"] >= 4, 30)
-    own_server.start()
-    running.ready()
     assert len({line.split("]")[0] for line in re.findall(r"worker (\d) .* can't reach", running.log)}) == 1
-    queue = RedisJobQueue(own_server.config)
-    job_id = queue.submit_job("count")
-    until(lambda: _completed(queue, job_id))
-    own_server.kill()
-    until(lambda: running.get("/readyz")[0] == 503, 30)
-    own_server.start()
-    running.ready()
-    queue.close()
+    assert running.stop() == 0
 
 
 # --- a target that can't be loaded ------------------------------------------------------------------
@@ -171,6 +184,7 @@ def test_broken_code_is_never_rolled_out(queue, run, tmp_path):
     (tmp_path / "app_of_test.py").write_text("import no_such_module")
     running.send(signal.SIGHUP)
     running.said(r"No module named 'no_such_module'; the workers of before go on")
+    running.said("ERROR roll-out given up: 2 workers run the old code")
     assert running.pids() == before
     (tmp_path / "app_of_test.py").write_text(good + "  # mended")
     running.send(signal.SIGHUP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import faulthandler
 import logging
 import os
@@ -155,6 +156,32 @@ def test_a_child_that_cannot_start_is_tried_again_and_costs_no_job(queue, run_wo
     worker.start(max_jobs=1)
     assert queue.get_job(job_id).status is JobStatus.COMPLETED
     assert int(queue.transport.command("GET", tries)) == 3
+
+
+def test_a_fork_that_fails_costs_no_other_job_and_is_tried_again(
+    queue, run_worker, looks, monkeypatch, caplog
+):
+    """ENOMEM or EAGAIN. The first fork makes the nursery, two their children, the fourth a successor."""
+    fork, forks = os.fork, 0
+
+    def may_fail():
+        nonlocal forks
+        forks += 1
+        if forks == 4:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return fork()
+
+    monkeypatch.setattr(os, "fork", may_fail)
+    handlers = {"crash": lambda job: os._exit(1), "t": lambda job: time.sleep(job.input_data["for"])}
+    run_worker(handlers, executor="process", concurrency=2)
+    long = queue.submit_job("t", {"for": 1.5}, max_retries=0)
+    until(lambda: queue.get_job(long).status is JobStatus.PROCESSING)
+    assert looks.finished(queue.submit_job("crash", max_retries=0)).status is JobStatus.FAILED
+    # Both children work again.
+    others = [queue.submit_job("t", {"for": 0.2}, max_retries=0) for _ in range(4)]
+    for job_id in (long, *others):
+        assert looks.finished(job_id).status is JobStatus.COMPLETED
+    assert "can't make a child process: Resource temporarily unavailable" in caplog.text
 
 
 def test_closures_and_what_cannot_be_pickled_work_in_children(queue, run_worker, looks):

@@ -171,6 +171,30 @@ def test_a_handler_that_forks_makes_no_second_worker(queue, run_worker, where, l
     assert queue.doctor() == []
 
 
+@pytest.mark.parametrize("where", [("thread", 1), ("thread", 2), ("asyncio", 2)])
+def test_a_process_that_a_handler_forks_may_report_progress(queue, run_worker, where, looks):
+    """A handler of what was handed over begins with a reply still to come, which is the worker's."""
+
+    def handle(job):
+        pid = os.fork()
+        if pid == 0:
+            for n in range(20):
+                queue.update_job_progress(job.job_id, n)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        return {}
+
+    worker = run_worker({"t": handle}, executor=where[0], concurrency=where[1])
+    for _ in range(5):
+        until(lambda: queue.stats().parked)
+        began = time.monotonic()
+        job = looks.finished(queue.submit_job("t"))
+        assert (job.status, job.progress, job.attempt) == (JobStatus.COMPLETED, 100, 1)
+        assert time.monotonic() - began < 3
+    assert worker.health().connected
+    assert [t.name for t in threading.enumerate() if t.name.startswith("heartbeat")]
+
+
 @pytest.mark.parametrize("where", [("thread", 2), ("process", 1)])
 def test_a_process_that_a_handler_forks_can_be_ended_by_sigterm(queue, run_worker, where, looks):
     def handle(job):

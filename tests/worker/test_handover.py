@@ -375,3 +375,22 @@ def test_a_server_that_has_lost_the_script_is_told_it_again(queue, waiter):
     assert queue.cancel_job(job_id)
     job_id, handed = waiter.handed()
     assert waiter.adoption.begin(handed).job_id == job_id
+
+
+def test_a_heartbeat_goes_on_after_an_error_of_any_kind(queue, run_worker, caplog):
+    """Without it each job that runs for longer than the lease would run twice, and nothing would say why."""
+    worker = run_worker({"t": lambda job: {}}, lease=1)
+    until(lambda: queue.stats().parked)
+    heartbeat = worker._service._heartbeat
+    beat, failed = heartbeat.beat, threading.Event()
+
+    def fails_once():
+        heartbeat.beat = beat
+        failed.set()
+        raise ValueError("not a reply of mine")
+
+    heartbeat.beat = fails_once
+    assert failed.wait(5)
+    until(lambda: worker.health().connected, 5)
+    assert "can't renew leases: not a reply of mine" in caplog.text
+    assert "ValueError" in caplog.text

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -188,3 +190,55 @@ def test_a_job_handed_over_while_the_worker_drains_is_left_to_others(queue, run_
     release.set()
     until(lambda: not worker.is_running())
     assert queue.get_job(other).status is JobStatus.PENDING and queue.doctor() == []
+
+
+def test_a_handler_that_blocks_the_event_loop_does_not_hold_up_the_end(queue, looks, caplog):
+    """There is no loop to run on_shutdown's coroutine in."""
+    entered, go_on = threading.Event(), threading.Event()
+    worker = JobWorker(queue, executor="asyncio", concurrency=2, shutdown_timeout=0.2, poll_interval=0.1)
+
+    @worker.handler("t")
+    async def blocks(job):
+        entered.set()
+        go_on.wait(30)
+
+    @worker.on_shutdown
+    async def says_goodbye():
+        raise AssertionError("it can't be run")
+
+    job_id = queue.submit_job("t")
+    thread = threading.Thread(target=worker.start)
+    thread.start()
+    assert entered.wait(10)
+    worker.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+    _given_back(queue, job_id)
+    assert "a handler blocks the event loop" in caplog.text
+    go_on.set()
+
+
+_SLOW_START = """
+import sys, time
+from faciliter_jobs import JobConfig, JobWorker, RedisJobQueue
+worker = JobWorker(RedisJobQueue(JobConfig.from_url(sys.argv[1], prefix=sys.argv[2])))
+worker.register_function_handler("t", print)
+@worker.on_startup
+def loads_a_model():
+    print("loads", flush=True)
+    for _ in range(600):
+        time.sleep(0.1)
+worker.start()
+"""
+
+
+def test_a_second_ctrl_c_ends_a_worker_that_still_starts(queue):
+    command = [sys.executable, "-c", _SLOW_START, queue.config.location, queue.config.prefix]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "loads\n"
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == -signal.SIGINT and errors.endswith("KeyboardInterrupt\n")

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from faciliter_jobs import JobStatus
 from tests.support.server import client_of
 from tests.support.wait import until
 
@@ -127,3 +128,18 @@ def test_a_job_for_an_idle_worker_takes_four_calls(queue, run_worker, executor, 
     before = calls()
     run(50)
     assert 50 * each <= calls() - before <= 50 * each + 10  # a heartbeat now and then
+
+
+def test_more_due_jobs_than_one_step_takes_do_not_wait_for_the_next_interval(queue, run_worker):
+    queue.submit_jobs([{"job_type": "t", "delay": 0.5, "company_id": "big"} for _ in range(1500)])
+    last = queue.submit_job("t", delay=0.6, company_id="small")
+    run_worker({"t": lambda job: {}}, poll_interval=2)
+    until(lambda: queue.get_job(last).status is JobStatus.COMPLETED, 10)
+
+
+def test_more_old_records_than_one_step_takes_go_between_two_intervals(queue, run_worker):
+    queue.submit_jobs([{"job_type": "t", "ttl": 1.5} for _ in range(1500)])
+    run_worker({"t": lambda job: {}}, poll_interval=1)
+    until(lambda: queue.stats().counts[JobStatus.COMPLETED] == 1500)
+    until(lambda: queue.stats().counts[JobStatus.COMPLETED] == 0, 5)
+    assert queue.doctor() == []

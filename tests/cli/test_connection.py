@@ -9,7 +9,7 @@ import pytest
 
 from faciliter_jobs import JobConfig
 from faciliter_jobs.cli import connection
-from faciliter_jobs.errors import ConfigError
+from faciliter_jobs.errors import ConfigError, QueueUnavailableError
 
 
 def test_the_url_goes_before_the_environment_and_the_rest_of_the_environment_holds():
@@ -69,3 +69,13 @@ def test_a_server_on_localhost_counts_when_it_speaks_redis_also_when_it_wants_a_
         assert connection._answers("localhost", port) is is_redis
         thread.join()
     assert connection._answers("localhost", port) is False
+
+
+@pytest.mark.parametrize("reason", ["Connection refused.", "Connection refused"])
+def test_the_hint_is_a_sentence_of_its_own(monkeypatch, reason):
+    def refused(config):
+        raise QueueUnavailableError(reason)
+
+    monkeypatch.setattr(connection, "create_job_queue", refused)
+    with pytest.raises(QueueUnavailableError, match=r"^Connection refused\. Set JOB_QUEUE_URL to "):
+        connection.connect(connection.Place("localhost", JobConfig(), {}))

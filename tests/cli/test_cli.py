@@ -1,71 +1,21 @@
-"""The command line, called as its entry point is."""
+"""The commands, each in its plain use."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from faciliter_jobs import JobConfig, JobStatus, keys, scripts
-from faciliter_jobs.cli.__main__ import main
+from faciliter_jobs import JobStatus, keys, scripts
 from tests.support.wait import until
 
 ROOT = Path(__file__).resolve().parents[2]
 _COMMAND = [sys.executable, "-m", "faciliter_jobs.cli"]
-
-
-@dataclass
-class Said:
-    code: int
-    out: str
-    err: str
-
-
-def _variables(config: JobConfig) -> dict[str, str]:
-    """The environment that leads to a queue."""
-    if config.unix_socket:
-        place = {"JOB_QUEUE_URL": config.location}
-    else:
-        place = {"JOB_QUEUE_HOST": config.host, "JOB_QUEUE_PORT": str(config.port)}
-        place["JOB_QUEUE_DB"] = str(config.db)
-        place.update(
-            {"JOB_QUEUE_USERNAME": config.username or "", "JOB_QUEUE_PASSWORD": config.password or ""}
-        )
-    return {**place, "JOB_QUEUE_PREFIX": config.prefix}
-
-
-@pytest.fixture
-def bare_environment(monkeypatch):
-    """Nothing says where a queue is."""
-    for name in list(os.environ):
-        if name.startswith(("JOB_QUEUE_", "REDIS_")):
-            monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def run(bare_environment, capsys):
-    def call(*arguments: str) -> Said:
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        said = capsys.readouterr()
-        return Said(int(ended.value.code or 0), said.out, said.err)
-
-    return call
-
-
-@pytest.fixture
-def cli(run, queue, monkeypatch):
-    """run("list"), on the queue of the fixture `queue`."""
-    for name, value in _variables(queue.config).items():
-        monkeypatch.setenv(name, value)
-    return run
 
 
 # --- jobs -----------------------------------------------------------------------------------------
@@ -130,13 +80,21 @@ def test_show_tells_all_of_a_job(cli, queue):
     assert json.loads(cli("show", job_id, "--json").out) == queue.get_job(job_id).to_dict()
 
 
+def test_show_tells_when_a_job_is_due_until_it_has_ended(cli, queue):
+    job_id = queue.submit_job("t", delay=60)
+    assert "due_at" in cli("show", job_id).out
+    queue.cancel_job(job_id)
+    assert queue.get_job(job_id).due_at is not None
+    assert "due_at" not in cli("show", job_id).out
+
+
 @pytest.mark.parametrize("command", ["show", "result", "cancel", "retry"])
 def test_a_job_that_is_not_there_gives_exit_code_1(cli, command):
     said = cli(command, "nobody")
     assert (said.code, said.out, said.err) == (1, "", "nobody: there is no such job\n")
 
 
-@pytest.mark.parametrize("job_id", ["-abc", "--json-", "-"])
+@pytest.mark.parametrize("job_id", ["-abc", "--json-"])
 def test_an_id_that_begins_with_a_hyphen_is_an_id(cli, queue, job_id):
     queue.submit_job("t", job_id=job_id)
     assert cli("show", job_id).code == 0
@@ -188,6 +146,8 @@ def test_cancel_and_retry_say_what_became_of_the_job_or_why_nothing_did(cli, que
     assert (refused.code, refused.err) == (1, f"{job_id}: it is finished\n")
     assert cli("retry", job_id).out == f"{job_id} is pending\n"
     assert queue.get_job(job_id).status is JobStatus.PENDING
+    queue.complete_job(job_id)
+    assert cli("retry", job_id).err == f"{job_id}: it is completed\n"
 
 
 # --- the queue ------------------------------------------------------------------------------------
@@ -225,13 +185,23 @@ def test_doctor_finds_nothing_in_a_sound_queue_and_gives_exit_code_1_for_a_broke
     assert said.code == 1 and job_id in said.out
 
 
+def test_doctor_counts_one_finding_as_one_and_names_what_has_no_name(cli, queue):
+    queue.transport.command("ZADD", f"{queue.tag}ring:0:dmg", 1, "")
+    said = cli("doctor")
+    assert said.out == "no company: in ring:0:dmg without a lane\n"
+    assert said.err == "1 finding\n"
+    assert [found["subject"] for found in json.loads(cli("doctor", "--json").out)] == [""]
+
+
 def test_doctor_repair_says_what_it_mended_and_ends_well(cli, queue):
     lost, kept = queue.submit_job("t"), queue.submit_job("t")
     queue.transport.command("DEL", keys.job(queue.tag, lost))
     queue.transport.command("ZREM", f"{queue.tag}lane:0:1:t:", kept)
     said = cli("doctor", "--repair")
     assert said.code == 0
-    assert f"{kept}: PENDING but in 0 lists of a worker, 0 lanes, 0 scheduled -> waits in its lane" in said.out
+    assert (
+        f"{kept}: PENDING but in 0 lists of a worker, 0 lanes, 0 scheduled -> waits in its lane" in said.out
+    )
     assert f"{lost}: in index without a record -> dropped there" in said.out
     assert said.out.splitlines()[-1].endswith(" mended")
     assert cli("doctor", "--repair").out == "no findings\n"
@@ -254,7 +224,7 @@ def test_cleanup_says_how_many_jobs_it_deleted(cli, queue):
     done, waiting = queue.submit_job("t"), queue.submit_job("t")
     queue.complete_job(done)
     assert cli("cleanup").out == "deleted 0 jobs\n"
-    assert cli("cleanup", "--older-than", "0").out == "deleted 1 jobs\n"
+    assert cli("cleanup", "--older-than", "0").out == "deleted 1 job\n"
     assert queue.get_job(done) is None and queue.get_job(waiting) is not None
 
 
