@@ -116,10 +116,16 @@ def _ids_of(queue: RedisJobQueue, status: str, company: str | None, user: str | 
     while True:
         page = queue.transport.run(
             scripts.list_jobs(
-                queue.tag, company=company, user=user, before_seq=before, limit=_PAGE, statuses=[status]
+                queue.tag,
+                company=company,
+                user=user,
+                before_seq=before,
+                limit=_PAGE,
+                max_bytes=scripts.MAX_PAGE_BYTES,
+                statuses=[status],
             )
         )
-        yield from (job_id for job_id, _ in page)
-        if len(page) < _PAGE:
+        yield from (job_id for job_id, _ in page.jobs)
+        if len(page.jobs) < _PAGE and not page.is_cut:
             return
-        before = int(page[-1][1][b"seq"])
+        before = int(page.jobs[-1][1][b"seq"])

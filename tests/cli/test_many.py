@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from faciliter_jobs import JobStatus
+from faciliter_jobs import JobStatus, scripts
 from faciliter_jobs.cli import changes
 from faciliter_jobs.errors import QueueUnavailableError
 
@@ -103,6 +103,13 @@ def test_retry_takes_all_of_a_status_and_says_how_many(cli, queue, failed, monke
     assert (said.code, said.out, said.err) == (0, "retried 5 jobs\n", "")
     assert _pending(queue, fit) == fit and _pending(queue, others) == []
     assert cli("retry", "--status", status).out == "retried 0 jobs\n"
+
+
+def test_retry_takes_all_whose_records_fill_more_than_a_page(cli, queue, failed, monkeypatch):
+    monkeypatch.setattr(scripts, "MAX_PAGE_BYTES", 700)
+    ids = failed(23)
+    assert cli("retry", "--status", "failed").out == "retried 23 jobs\n"
+    assert _pending(queue, ids) == ids
 
 
 def test_retry_by_status_takes_only_the_companys_or_the_users(cli, queue, failed):
