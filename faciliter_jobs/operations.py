@@ -17,7 +17,14 @@ from typing import Any
 from . import codec, context, doctor, keys, scripts, validate
 from .config import JobConfig
 from .encryption import Cipher
-from .errors import AccessDeniedError, InvalidArgumentError, MissingKeyError, SchemaError, UndecodableError
+from .errors import (
+    AccessDeniedError,
+    InvalidArgumentError,
+    MissingKeyError,
+    QueueFullError,
+    SchemaError,
+    UndecodableError,
+)
 from .job import Job, JobSpec, JobStatus
 from .record import Claimed, Fields, fields_of, listed_job, read_job
 from .scripts import Call, Command, Ending, NewJob, Problem, Stats, Steps
@@ -53,8 +60,8 @@ class Operations:
         if stored is None:
             try:
                 yield Command(("HSETNX", meta, "schema", SCHEMA_VERSION))
-            except AccessDeniedError:
-                return  # a reader, of a queue that nobody has used yet
+            except (AccessDeniedError, QueueFullError):
+                return  # a reader, of a queue that nobody has used yet; or a worker, which will make room
             stored = yield Command(("HGET", meta, "schema"))
         schema = int(stored)
         if schema != SCHEMA_VERSION:

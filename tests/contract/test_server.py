@@ -8,7 +8,13 @@ import pytest
 from redis import exceptions as redis_errors
 
 from faciliter_jobs import JobConfig, JobStatus, RedisJobQueue, codec, scripts
-from faciliter_jobs.errors import QueueFullError, QueueTimeoutError, QueueUnavailableError, ScriptFailedError
+from faciliter_jobs.errors import (
+    QueueFullError,
+    QueueRefusedError,
+    QueueTimeoutError,
+    QueueUnavailableError,
+    ScriptFailedError,
+)
 from faciliter_jobs.scripts import Outcome
 from faciliter_jobs.scripts.compose import script_names
 from faciliter_jobs.transport import translate
@@ -218,7 +224,7 @@ def test_a_server_that_can_t_write_is_unavailable_by_name(own_server, happened):
             QueueUnavailableError,
         ),
         (redis_errors.ConnectionError("refused"), QueueUnavailableError),
-        (redis_errors.AuthenticationError("wrong password"), QueueUnavailableError),
+        (redis_errors.AuthenticationError("wrong password"), QueueRefusedError),
         (redis_errors.TimeoutError("Timeout reading from socket"), QueueTimeoutError),
         (redis_errors.ResponseError("WRONGTYPE Operation against a key"), ScriptFailedError),
     ],
