@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-import traceback
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from ..errors import InvalidArgumentError
@@ -16,8 +14,6 @@ from ..tasks import JobApp, Task
 from ..worker import JobWorker
 
 Served = JobWorker | JobHandler | JobApp
-
-_OURS = (str(Path(__file__).parent.parent), str(Path(importlib.__file__).parent), "<frozen importlib")
 
 
 def worker_or_handler(target: str) -> Served:
@@ -64,30 +60,3 @@ def _called(found: Any, target: str) -> Any:
     if inspect.isabstract(found):
         raise InvalidArgumentError(f"{target}: an abstract class")
     return found()
-
-
-def failure_of(target: str, error: BaseException) -> str:
-    """What its author needs to see of an error in a module: a traceback of the module's own lines, and
-    the reason, without how we came to load it."""
-    whole, seen = error.__traceback__, set[int]()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        link.__traceback__ = _without_ours(link.__traceback__)
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
-    if error.__traceback__ is None and not isinstance(error, SyntaxError):
-        error.__traceback__ = whole  # none of the module's lines took part: the fault is ours
-    reason = traceback.format_exception_only(error)[-1].strip()
-    return "".join(traceback.format_exception(error)) + f"error: can't load {target}: {reason}"
-
-
-def _without_ours(trace: TracebackType | None) -> TracebackType | None:
-    steps = []
-    while trace is not None:
-        if not trace.tb_frame.f_code.co_filename.startswith(_OURS):
-            steps.append(trace)
-        trace = trace.tb_next
-    kept: TracebackType | None = None
-    for step in reversed(steps):
-        kept = TracebackType(kept, step.tb_frame, step.tb_lasti, step.tb_lineno)
-    return kept

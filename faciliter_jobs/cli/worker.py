@@ -18,8 +18,8 @@ from ..supervisor.loop import supervise
 from ..supervisor.settings import HANG_TIMEOUT, SHUTDOWN_TIMEOUT, Settings
 from ..supervisor.single import run_here
 from ..supervisor.target import worker_of
+from ..supervisor.traces import reason_of, traceback_of
 from ..worker import JobWorker
-from . import load
 from .connection import Place, connected, find_place
 from .context import Options, refuse
 
@@ -171,7 +171,7 @@ def _loaded(settings: Settings, open_queue: Callable[[], RedisJobQueue]) -> JobW
     except JobQueueError:
         raise  # it says in one line what is wrong
     except (Exception, SystemExit) as error:  # a module may do anything, sys.exit() too
-        refuse(load.failure_of(settings.target, error))
+        refuse(f"{traceback_of(error)}error: can't load {settings.target}: {reason_of(error)}")
 
 
 @contextlib.contextmanager

@@ -15,8 +15,8 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Sequence
+from typing import Literal
 
 from ..errors import (
     AccessDeniedError,
@@ -30,6 +30,7 @@ from ..errors import (
 from ..worker import JobWorker
 from . import beat
 from .target import make_name_unique, worker_of
+from .traces import reason_of, traceback_of
 from .undertaker import place_of
 
 log = logging.getLogger("faciliter_jobs.supervisor")
@@ -137,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(target: str, options: dict[str, object], line: Line, pulse: Pulse) -> int:
-    kind = "target"
+    kind: Literal["target", "worker"] = "target"
     try:
         worker = worker_of(target, options)
         make_name_unique(worker)
@@ -155,14 +156,9 @@ def _run(target: str, options: dict[str, object], line: Line, pulse: Pulse) -> i
         line.fail(beat.Failure("target", str(error), usage=True))
         return beat.FAILED
     except BaseException as error:  # a module may do anything, sys.exit() too
-        text = traceback.format_exc()
-        line.fail(beat.Failure("target" if kind == "target" else "worker", _in_a_line(error), text))
+        line.fail(beat.Failure(kind, reason_of(error), traceback_of(error)))
         return beat.FAILED
     return 0
-
-
-def _in_a_line(error: BaseException) -> str:
-    return traceback.format_exception_only(error)[-1].strip()
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
