@@ -55,7 +55,6 @@ def test_run_at_is_a_time_with_its_zone_or_a_unix_time(cli, queue, given):
         (("--data", "-", "--metadata", "-"), "error: --metadata: "),
         (("--job-id", ""), "error: job_id: "),
         (("--timeout", "0"), "error: timeout: "),
-        (("--data", '{"a":' * 2000 + "1" + "}" * 2000), "error: --data: nested too deep"),
         (("--data", '{"a":' * 50_000 + "1" + "}" * 50_000), "error: --data: nested too deep"),
     ],
 )
