@@ -391,6 +391,6 @@ def test_a_heartbeat_goes_on_after_an_error_of_any_kind(queue, run_worker, caplo
 
     heartbeat.beat = fails_once
     assert failed.wait(5)
-    until(lambda: worker.health().connected, 5)
-    assert "can't renew leases: not a reply of mine" in caplog.text
+    until(lambda: "can't renew leases: not a reply of mine" in caplog.text, 5)
     assert "ValueError" in caplog.text
+    until(lambda: worker.health().connected, 5)
