@@ -16,7 +16,7 @@ from .errors import InvalidArgumentError, QueueRefusedError, QueueUnavailableErr
 from .job import Job, JobSpec, JobStatus
 from .queue import RedisJobQueue
 
-_HINT = ". Set JOB_QUEUE_URL to your server, or to embedded:// for one of our own"
+HINT = ". Set JOB_QUEUE_URL to your server, or to embedded:// for one of our own"
 
 _lock = threading.Lock()
 _default: BaseJobQueue | None = None
@@ -108,13 +108,13 @@ def _see(queue: RedisJobQueue) -> None:
         queue.connect()
     except QueueUnavailableError as error:
         if not is_configured():
-            error.args = (str(error).rstrip(".") + _HINT,)
+            error.args = (str(error).rstrip(".") + HINT,)
         raise
 
 
 def hint_for(queue: BaseJobQueue) -> str:
     """What to add to the news that the server of this queue can't be reached."""
-    return _HINT if queue is _unseen and not is_configured() else ""
+    return HINT if queue is _unseen and not is_configured() else ""
 
 
 def _own() -> RedisJobQueue:

@@ -177,9 +177,9 @@ class Operations:
             jobs = (listed_job(job_id, fields, self.codec.cipher) for job_id, fields in page.jobs if fields)
             found.extend(job for job in jobs if job is not None)
             left -= len(page.jobs)
-            if len(page.jobs) < _PAGE and not page.is_cut:
+            before = page.next_before(_PAGE)
+            if before is None:
                 break
-            before = int(page.jobs[-1][1][b"seq"])
         return found
 
     def stats(self, limit: int) -> Call[Stats]:

@@ -9,15 +9,14 @@ not be does the transport look at the socket before.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from .errors import QueueUnavailableError
+from .forks import call_in_child
 
 
 class ConnectionPool:
@@ -29,7 +28,7 @@ class ConnectionPool:
         self._size = size
         self._timeout = timeout
         self._forget()
-        os.register_at_fork(after_in_child=_forget_in_child(weakref.ref(self)))
+        call_in_child(self._forget)
 
     def _forget(self) -> None:
         self._idle: deque[Any] = deque()
@@ -74,12 +73,3 @@ class ConnectionPool:
         """Closes the connections that nobody uses; they connect again when they are."""
         for connection in list(self._idle):
             connection.disconnect()
-
-
-def _forget_in_child(pool: weakref.ref[ConnectionPool]) -> Callable[[], None]:
-    def forget() -> None:
-        alive = pool()
-        if alive is not None:
-            alive._forget()
-
-    return forget

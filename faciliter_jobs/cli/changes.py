@@ -126,6 +126,6 @@ def _ids_of(queue: RedisJobQueue, status: str, company: str | None, user: str | 
             )
         )
         yield from (job_id for job_id, _ in page.jobs)
-        if len(page.jobs) < _PAGE and not page.is_cut:
+        before = page.next_before(_PAGE)
+        if before is None:
             return
-        before = int(page.jobs[-1][1][b"seq"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..config import JobConfig, is_configured
-from ..default import create_job_queue
+from ..default import HINT, create_job_queue
 from ..errors import QueueUnavailableError
 from ..queue import RedisJobQueue
 
@@ -59,8 +59,7 @@ def connect(place: Place) -> RedisJobQueue:
         return create_job_queue(config=place.config)
     except QueueUnavailableError as error:
         if place.how == "localhost":
-            hint = "Set JOB_QUEUE_URL to your server, or to embedded:// for one of our own"
-            error.args = (f"{str(error).rstrip('.')}. {hint}",)
+            error.args = (str(error).rstrip(".") + HINT,)
         raise
 
 

@@ -54,6 +54,12 @@ class Page:
     jobs: list[tuple[str, Fields]]  # id and record
     is_cut: bool  # by its size: there are more than these, fewer than were asked for
 
+    def next_before(self, full: int) -> int | None:
+        """The `before_seq` of the page behind this one; None: it is the last. full: jobs of a full page."""
+        if len(self.jobs) < full and not self.is_cut:
+            return None
+        return int(self.jobs[-1][1][b"seq"])
+
 
 def list_jobs(
     tag: str,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import os
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 
 from .. import scripts
 from ..errors import JobQueueError
+from ..forks import call_in_child
 from ..record import Claimed, begun_from_reply
 from ..transport import Pending, Transport
 from .inbox import Handed, clock
@@ -47,7 +46,7 @@ class Adoption:
         self._pending: Pending[list[Claimed]] | None = None
         self._known: Sequence[str] = ()
         self._next = transport.prepare(self.adopt)  # packed while there is time
-        os.register_at_fork(after_in_child=_forget_in_child(weakref.ref(self)))
+        call_in_child(self._forget_pending)
 
     def begin(self, handed: Handed, known: Sequence[str] = ()) -> Claimed | None:
         """The attempt to run at once; None when `adopt` is to be waited for. `known`: ids of other jobs that
@@ -89,12 +88,3 @@ class Adoption:
             except JobQueueError:
                 pass  # perhaps carried out: asked again, it says the same
         return self._transport.run(self._adopt_beside(known=self._known))
-
-
-def _forget_in_child(adoption: weakref.ref[Adoption]) -> Callable[[], None]:
-    def forget() -> None:
-        alive = adoption()
-        if alive is not None:
-            alive._forget_pending()
-
-    return forget

@@ -18,7 +18,7 @@ PACKAGE = Path(faciliter_jobs.__file__).parent
 # From the inside out: a module imports its own layer and those before it. What stands in no layer is
 # the outer ring (embedded, cli, testing, ...), which nothing inside imports.
 LAYERS = [
-    {"errors", "job"},
+    {"errors", "forks", "job"},
     {"encryption", "tls"},
     {"config", "codec", "keys", "retry", "handlers"},
     {"base_queue", "record"},
