@@ -29,7 +29,9 @@ from .job import Job, JobSpec, JobStatus
 from .record import Claimed, Fields, fields_of, listed_job, read_job
 from .scripts import Call, Command, Ending, NewJob, Problem, Stats, Steps
 
-SCHEMA_VERSION = 4  # 2, 4: another order of the bands in the indexes; 3: lanes list what waits for a company
+# 2, 4: another order of the bands in the indexes; 3: lanes list what waits for a company; 5: the newest first, and
+# users' indexes don't tell what runs
+SCHEMA_VERSION = 5
 
 _PAGE = 500  # records in one script call, at most
 _CLEANUP_BATCH = 1000
@@ -177,7 +179,7 @@ class Operations:
             jobs = (listed_job(job_id, fields, self.codec.cipher) for job_id, fields in page.jobs if fields)
             found.extend(job for job in jobs if job is not None)
             left -= len(page.jobs)
-            before = page.next_before(_PAGE)
+            before = page.next_before
             if before is None:
                 break
         return found

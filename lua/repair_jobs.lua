@@ -10,7 +10,7 @@
 -- By the names that checkup.lua gives them.
 local MENDS = {
   give_lease = mends.give_lease, renew_lease = mends.renew_lease, drop_lease = mends.drop_lease, leave = mends.leave,
-  hold = mends.hold, schedule = mends.schedule, settle = mends.settle, line_up = mends.line_up,
+  hold = mends.hold, schedule = mends.schedule, settle = mends.settle,
   join_ring = mends.join_ring, add_type = mends.add_type, unlist = mends.unlist, finish = mends.finish, list = mends.list,
   settle_home = mends.settle_home, watch = mends.watch, quarantine = mends.quarantine,
 }

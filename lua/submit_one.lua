@@ -79,7 +79,7 @@ if is_either then -- so a worker is parked
   end
 end
 
-redis.call('ZADD', lane, seq, id)
+redis.call('ZADD', lane, at, id)
 if not is_lane_there then
   -- include here: lanes
   lanes.join_ring({ type = job_type, co = company, priority = priority })

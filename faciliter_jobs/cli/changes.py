@@ -126,6 +126,6 @@ def _ids_of(queue: RedisJobQueue, status: str, company: str | None, user: str | 
             )
         )
         yield from (job_id for job_id, _ in page.jobs)
-        before = page.next_before(_PAGE)
+        before = page.next_before
         if before is None:
             return

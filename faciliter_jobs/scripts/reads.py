@@ -52,13 +52,7 @@ class Page:
     """A part of a listing."""
 
     jobs: list[tuple[str, Fields]]  # id and record
-    is_cut: bool  # by its size: there are more than these, fewer than were asked for
-
-    def next_before(self, full: int) -> int | None:
-        """The `before_seq` of the page behind this one; None: it is the last. full: jobs of a full page."""
-        if len(self.jobs) < full and not self.is_cut:
-            return None
-        return int(self.jobs[-1][1][b"seq"])
+    next_before: int | None  # the `before_seq` of the page behind this one; None: it is the last
 
 
 def list_jobs(
@@ -77,9 +71,9 @@ def list_jobs(
                 f"company_id: jobs of more than {reply:,} types wait, too many to list a company's "
                 "PENDING jobs: name another status, or a user"
             )
-        is_cut, entries = unpacked(reply)
+        next_before, entries = unpacked(reply)
         jobs = [(job_id.decode("utf-8", "replace"), fields_of(flat)) for job_id, flat in entries]
-        return Page(jobs, bool(is_cut))
+        return Page(jobs, int(next_before) or None)
 
     args = [optional(company), optional(user), optional(before_seq), limit, max_bytes, *statuses]
     return Call("read/list", tag, args, parse)

@@ -18,7 +18,7 @@ end
 local JOBS = {
   index = function(job, key)
     if job.co and key == keys.index_company(job.co) then return not is_in_lane(job) end
-    for _, index_key in ipairs(index.keys_of(job)) do
+    for _, index_key in ipairs((index.places_of(job, job.status))) do
       if index_key == key then return true end
     end
     return false

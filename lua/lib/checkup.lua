@@ -1,4 +1,4 @@
--- include: keys, clock, record, score, index, lanes, expiry
+-- include: keys, clock, record, index, lanes, expiry
 -- Doctor's look at one job, from its record. Each problem is stated with the name of its mend, one of
 -- lua/lib/mends.lua: the reading script reports, the repairing one mends at once what it has just seen.
 
@@ -64,9 +64,6 @@ local function check_line(job, at, report)
     report('place', 'scheduled for another time than its record says', 'schedule', job)
   end
   if at.lane == 0 then return end
-  if stands_at(lanes.key_of(job), job.id) ~= tonumber(job.seq) then
-    report('place', 'stands in its lane under another number than its own', 'line_up', job)
-  end
   local ring, company = lanes.ring_of(job), job.co or ''
   if in_zset(ring, company) == 0 then
     report('ring', 'its lane is missing from the ring', 'join_ring', job)
@@ -105,11 +102,12 @@ local function check_indexes(job, report)
   if job.u and not job.away and ask('HGET', keys.homes(), job.u) ~= (job.co or '') then
     report('home', 'its company is not the home of its user', 'settle_home', job)
   end
-  local expected = score.of(job, job.status)
-  local in_lane = job.status == 'pending' and in_zset(lanes.key_of(job), job.id) == 1
-  for _, key in ipairs(index.keys_of(job, in_lane)) do
-    if stands_at(key, job.id) ~= tonumber(expected) then
-      report('index', 'stands wrongly in ' .. key, 'list', job, key)
+  local lane = lanes.key_of(job)
+  local in_lane = job.status == 'pending' and in_zset(lane, job.id) == 1
+  local listed, scores = index.places_of(job, job.status, in_lane and lane)
+  for i, key in ipairs(listed) do
+    if stands_at(key, job.id) ~= tonumber(scores[i]) then
+      report('index', 'stands wrongly in ' .. key, 'list', job, { key, scores[i] })
     end
   end
   if in_lane and job.co and stands_at(keys.index_company(job.co), job.id) then

@@ -10,7 +10,7 @@ local bereft = {} -- users who lost a job of their home index
 local function purge(job)
   redis.call('DEL', keys.job(job.id))
   redis.call('ZREM', keys.finished(job.status), job.id)
-  for _, key in ipairs(index.keys_of(job)) do batch.zrem(key, job.id) end
+  for _, key in ipairs((index.places_of(job, job.status))) do batch.zrem(key, job.id) end
   if job.u and not job.away then bereft[job.u] = true end
 end
 

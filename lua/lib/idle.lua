@@ -9,8 +9,8 @@ local function park(worker, types, park_ms)
   if #types == 0 then types = { '' } end
   for _, job_type in ipairs(types) do
     local key = keys.parked_for(job_type)
-    redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. STAMP)
-    redis.call('ZADD', key, parked_until, worker)
+    redis.call('ZREMRANGEBYSCORE', key, '(-' .. STAMP, '+inf')
+    redis.call('ZADD', key, '-' .. parked_until, worker)
     -- It goes by itself when the last of its workers is gone.
     if redis.call('PTTL', key) < tonumber(park_ms) then redis.call('PEXPIRE', key, park_ms) end
   end

@@ -8,13 +8,15 @@
 --
 -- A job that waits in its lane is listed for its company by the lane itself (decision 21): `in_lane` is for
 -- such a job, which its company's index doesn't have.
+--
+-- A user's index doesn't tell what runs from what waits (decision 30): both stand there as PENDING.
 
 -- Puts the job under a status in every index that lists it; call batch.flush() after.
 local function set(job, status, in_lane)
   local at, id, company, user = score.of(job, status), job.id, job.co, job.u
   batch.zadd(keys.index(), at, id)
   if company and not in_lane then batch.zadd(keys.index_company(company), at, id) end
-  if user then
+  if user and status ~= 'processing' then -- which stands there since it waited
     if not job.away then
       batch.zadd(keys.index_user(user), at, id)
     else
@@ -24,15 +26,24 @@ local function set(job, status, in_lane)
   end
 end
 
--- Where set puts the job.
-local function keys_of(job, in_lane)
-  local found = { keys.index() }
-  if job.co and not in_lane then found[#found + 1] = keys.index_company(job.co) end
-  if job.u then
-    found[#found + 1] = job.away and keys.index_away(job.u) or keys.index_user(job.u)
-    if job.away and job.co then found[#found + 1] = keys.index_both(job.co, job.u) end
+-- Where a job of this status stands, and under which score in each: in the indexes, and in the lane if it waits in
+-- one (then not in its company's index).
+local function places_of(job, status, lane)
+  local at = score.of(job, status)
+  local found, scores = { keys.index() }, { at }
+  local function stands_in(key)
+    found[#found + 1], scores[#scores + 1] = key, at
   end
-  return found
+  if lane then
+    stands_in(lane)
+  elseif job.co then
+    stands_in(keys.index_company(job.co))
+  end
+  if not job.u then return found, scores end
+  if status == 'processing' then at = score.of(job, 'pending') end
+  stands_in(job.away and keys.index_away(job.u) or keys.index_user(job.u))
+  if job.away and job.co then stands_in(keys.index_both(job.co, job.u)) end
+  return found, scores
 end
 
 -- Which indexes, joined, answer a listing with these filters ('' = any).
@@ -66,7 +77,7 @@ end
 
 local index = {
   set = set,
-  keys_of = keys_of,
+  places_of = places_of,
   keys_for = keys_for,
   between = between,
   newest = newest,

@@ -44,13 +44,13 @@ local keys = {
   -- hash: the job's record
   job = function(id) return TAG .. 'job:' .. id end,
 
-  -- zset: waiting jobs of one company, type and priority, score = seq; lists them for the company
+  -- zset: waiting jobs of one company, type and priority, score as in an index; lists them for the company
   lane = function(priority, job_type, company) return TAG .. 'lane:' .. priority .. ':' .. #job_type .. ':' .. job_type .. ':' .. company end,
 
   -- zset: companies with a waiting job of this type and priority, score = turn
   ring = function(priority, job_type) return TAG .. 'ring:' .. priority .. ':' .. job_type end,
 
-  -- zset: parked workers that serve this type ('' = any type), score = until (ms)
+  -- zset: parked workers that serve this type ('' = any type), score = until (ms), below zero
   parked_for = function(job_type) return TAG .. 'parked:' .. job_type end,
 
   -- list: jobs handed to a parked worker

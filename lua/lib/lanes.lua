@@ -1,6 +1,6 @@
--- include: keys
--- Waiting jobs: a lane per (priority, type, company), ordered by submission number, and a ring per
--- (priority, type) of the companies whose lane isn't empty, ordered by turn.
+-- include: keys, score
+-- Waiting jobs: a lane per (priority, type, company), scored as an index is, so the newest job stands first and the
+-- oldest is taken from the end; and a ring per (priority, type) of the companies whose lane isn't empty, by turn.
 
 local LANE_CHUNK = 2000
 
@@ -23,16 +23,10 @@ local function push(job)
   local entries = waiting[key]
   if entries then
     local n = #entries
-    entries[n + 1], entries[n + 2] = job.seq, job.id
+    entries[n + 1], entries[n + 2] = score.of(job, 'pending'), job.id
   else
-    waiting[key] = { job.seq, job.id, job = job }
+    waiting[key] = { score.of(job, 'pending'), job.id, job = job }
   end
-end
-
--- {id, its submission number, ...} newest first, from `from` to less than `before`.
-local function newest(lane, before, from, limit)
-  local above = '(' .. string.format('%.0f', before)
-  return redis.call('ZREVRANGEBYSCORE', lane, above, from, 'WITHSCORES', 'LIMIT', 0, limit)
 end
 
 local function last_turn(ring)
@@ -102,7 +96,6 @@ local lanes = {
   key_of = key_of,
   ring_of = ring_of,
   push = push,
-  newest = newest,
   last_turn = last_turn,
   flush = flush_lanes,
   join_ring = join_ring,

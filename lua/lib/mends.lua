@@ -1,4 +1,4 @@
--- include: keys, clock, record, score, lanes, expiry, handoff, quarantine
+-- include: keys, clock, record, lanes, expiry, handoff, quarantine
 -- Doctor's mends of one job, as its record says; checkup.lua names them. Each returns what it has done.
 
 -- At least so long has a worker whose job had lost its lease to renew it.
@@ -71,11 +71,6 @@ local function settle(job, at)
   return 'waits in its lane, or was handed to a worker'
 end
 
-local function line_up(job)
-  redis.call('ZADD', lanes.key_of(job), 'XX', job.seq, job.id)
-  return 'stands where it belongs'
-end
-
 local function join_ring(job)
   lanes.join_ring(job)
   return 'its company takes turns again'
@@ -96,8 +91,8 @@ local function finish(job, key)
   return 'added'
 end
 
-local function list(job, key)
-  redis.call('ZADD', key, score.of(job, job.status), job.id)
+local function list(job, place)
+  redis.call('ZADD', place[1], place[2], job.id)
   return 'listed'
 end
 
@@ -131,7 +126,6 @@ local mends = {
   hold = hold,
   schedule = schedule,
   settle = settle,
-  line_up = line_up,
   join_ring = join_ring,
   add_type = add_type,
   unlist = unlist,

@@ -11,9 +11,9 @@ local function handoff_deadline() return string.format('%.0f', NOW + HANDOFF_LEA
 -- whose time is over, are dropped on the way: each costs one pop, once.
 local function pop_from(key)
   while true do
-    local found = redis.call('ZPOPMAX', key)
+    local found = redis.call('ZPOPMIN', key)
     if not found[1] then return nil end
-    if tonumber(found[2]) < NOW then
+    if -found[2] < NOW then
       redis.call('DEL', key) -- the latest is over, so all are
       return nil
     end

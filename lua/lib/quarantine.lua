@@ -1,4 +1,4 @@
--- include: keys, clock, record, index, score, lanes, expiry
+-- include: keys, clock, record, index, lanes, expiry
 -- Records that no transition can work with: a key of another type, a field that is missing or makes no
 -- sense. Such a job becomes FAILED with the reason, and takes no other with it. It writes at once,
 -- so that it can be defined in the seldom taken branch that needs it.
@@ -98,7 +98,8 @@ local function look(id)
   local status = end_it(job, reason)
   job.updated_at = redis.call('HGET', job.key, 'updated_at') or job.at
   redis.call('ZADD', keys.finished(status), job.updated_at, id)
-  for _, key in ipairs(index.keys_of(job)) do redis.call('ZADD', key, score.of(job, status), id) end
+  local listed, scores = index.places_of(job, status)
+  for i, key in ipairs(listed) do redis.call('ZADD', key, scores[i], id) end
   expiry.watch(tonumber(job.seq), tonumber(job.ttl), true)
   return true
 end

@@ -27,7 +27,7 @@ local function send_on(ring, job_type, companies, served, turn)
 end
 
 -- One from each lane in turn, so that a batch runs in the order in which its companies are due. `popped`: what
--- ZPOPMIN gave of each lane, {id, score, ...}.
+-- ZPOPMAX gave of each lane, {id, score, ...}.
 local function interleave(popped, into)
   local longest = 0
   for _, found in ipairs(popped) do longest = math.max(longest, #found) end
@@ -49,7 +49,7 @@ local function take_level(level, job_type, want, most, into)
     local share, served, popped = string.format('%d', math.floor(room / #companies)), {}, {}
     for i, company in ipairs(companies) do
       served[i] = all_begin_with .. company
-      popped[i] = redis.call('ZPOPMIN', served[i], share)
+      popped[i] = redis.call('ZPOPMAX', served[i], share)
     end
     send_on(ring, job_type, companies, served, turn)
     interleave(popped, into)

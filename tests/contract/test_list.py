@@ -36,10 +36,16 @@ def _page(stage, company=None, user=None, before_seq=None, limit=100, max_bytes=
     return stage.run(call)
 
 
-def _list(stage, *filters, **options):
-    page = _page(stage, *filters, **options)
-    assert not page.is_cut
-    return [job_id for job_id, _ in page.jobs]
+def _list(stage, *filters, limit=100, **options):
+    """All pages, up to the limit."""
+    listed, before = [], options.pop("before_seq", None)
+    while len(listed) < limit:
+        page = _page(stage, *filters, before_seq=before, limit=limit - len(listed), **options)
+        listed += [job_id for job_id, _ in page.jobs]
+        before = page.next_before
+        if before is None:
+            break
+    return listed
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -92,11 +98,12 @@ def test_any_mix_of_filters_gives_what_fits_newest_first(mixed, company, user):
 def test_pages_by_before_seq_give_each_job_once(mixed, limit, statuses, company):
     expected = [i for i, c, _, status in mixed.made if status in statuses and company in (None, c)]
     listed: list[str] = []
-    before = None
-    while page := _list(mixed, company, before_seq=before, limit=limit, statuses=statuses):
-        assert len(page) <= limit
-        listed += page
-        before = int(mixed.field(page[-1], "seq"))
+    before, is_last = None, False
+    while not is_last:
+        page = _page(mixed, company, before_seq=before, limit=limit, statuses=statuses)
+        listed += [job_id for job_id, _ in page.jobs]
+        before, is_last = page.next_before, page.next_before is None
+        assert is_last or len(page.jobs) == limit
     assert listed == expected
 
 
@@ -151,21 +158,55 @@ def test_a_job_keeps_its_place_in_the_order_whatever_becomes_of_it(stage):
 
 def test_a_limit_of_zero_is_an_empty_page(stage):
     stage.submit()
-    assert _list(stage, limit=0) == []
+    assert _page(stage, limit=0) == scripts.Page([], None)
 
 
 @pytest.mark.parametrize(
-    ("max_bytes", "limit", "listed", "is_cut"),
+    ("max_bytes", "limit", "listed", "goes_on"),
     [
         (1, 10, 1, True),  # one at the least
         (2_500, 10, 3, True),  # with the one that reaches it
-        (2_500, 3, 3, False),  # it is all that was asked for
+        (1_000_000, 3, 3, True),  # all that was asked for
         (4_500, 10, 5, False),  # reached by the last that there is
         (1_000_000, 10, 5, False),
     ],
 )
-def test_a_page_ends_with_the_record_that_reaches_its_bytes(stage, max_bytes, limit, listed, is_cut):
+def test_a_page_ends_with_the_record_that_reaches_its_bytes(stage, max_bytes, limit, listed, goes_on):
     ids = [stage.submit(input=b"\xc5\x03\x84" + b"x" * 900) for _ in range(5)]
     page = _page(stage, "acme", max_bytes=max_bytes, limit=limit)
     assert [job_id for job_id, _ in page.jobs] == ids[: -1 - listed : -1]
-    assert page.is_cut is is_cut
+    assert page.next_before == (int(stage.field(ids[5 - listed], "seq")) if goes_on else None)
+
+
+@pytest.mark.parametrize("company", [None, "acme"])
+@pytest.mark.parametrize("limit", [3, 100])
+def test_a_user_s_running_jobs_are_found_among_all_that_run_a_part_at_a_time(stage, company, limit):
+    """Decision 30: a user's index doesn't tell what runs. LESSONS 34: no call looks at all of it."""
+    stage.check = False
+    of_ann = [stage.submit(user="ann", company="acme") for _ in range(4)]
+    of_bob = [stage.submit(user="bob", company="acme") for _ in range(450)]
+    waiting = [stage.submit(user="ann", company="acme") for _ in range(2)]
+    assert len(stage.claim(454)) == 454
+    pages, before = [], None
+    while True:
+        page = _page(stage, company, "ann", before_seq=before, limit=limit, statuses=("processing",))
+        pages.append([job_id for job_id, _ in page.jobs])
+        before = page.next_before
+        if before is None:
+            break
+    assert [job_id for page in pages for job_id in page] == of_ann[::-1]
+    assert pages[:2] == [[], []]  # 400 of bob's
+    assert _list(stage, company, "ann", statuses=("pending",), limit=limit) == waiting[::-1]
+    assert _list(stage, company, "bob", statuses=("pending",)) == []
+    assert _list(stage, company, "bob", limit=1) == of_bob[-1:]
+
+
+def test_a_user_s_jobs_have_their_place_in_its_index_when_they_wait_and_when_they_have_ended(stage):
+    """Decision 30: a start leaves it as it is."""
+    job_id = stage.submit(user="ann")
+    scores = [stage.client.zscore(stage.tag + "index:user:ann", job_id)]
+    stage.claim_one()
+    scores.append(stage.client.zscore(stage.tag + "index:user:ann", job_id))
+    stage.complete(job_id)
+    scores.append(stage.client.zscore(stage.tag + "index:user:ann", job_id))
+    assert scores == [-4e13 - 1, -4e13 - 1, -3e13 - 1]

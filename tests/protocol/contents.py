@@ -118,6 +118,8 @@ def _is_time(value: str) -> bool:
 
 
 def _moved(value: str, ms: int) -> str:
+    if value.startswith("-"):  # parked for a type until
+        return "-" + _moved(value[1:], ms)
     return str(int(value) - ms) if _is_time(value) and int(value) < START_MS + _NEVER_MS else value
 
 
@@ -127,7 +129,7 @@ def _aged(value: str, ms: int) -> str:
 
 
 def _all_over(flat: list[str]) -> bool:
-    return all(int(score) < START_MS for score in flat[1::2])
+    return all(-int(score) < START_MS for score in flat[1::2])
 
 
 class JobView(NamedTuple):
@@ -221,7 +223,7 @@ class Parsed:
 
     def _parked(self, job_type: str) -> list[str]:
         until, for_type = self.zsets.get("parked", {}), self.zsets.get(f"parked:{job_type}", {})
-        return [w for w, ms in until.items() if ms >= START_MS and for_type.get(w, 0) >= START_MS]
+        return [w for w, ms in until.items() if ms >= START_MS and -for_type.get(w, 0) >= START_MS]
 
     # --- the invariant, once more than the doctor's ------------------------------------------------
 

@@ -88,7 +88,7 @@ MUTANTS = [
     Mutant(
         "a job is handed to a worker whose time on the inbox is over",
         "lib/parked.lua",
-        "if tonumber(found[2]) < NOW then",
+        "if -found[2] < NOW then",
         "if false then",
         Bounds(Left(times=1)),
         "which was not parked",

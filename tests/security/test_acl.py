@@ -107,7 +107,7 @@ def produce(site):
     user, admin = site.user, site.admin
     queue = user.queue
     queue.connect()
-    assert site.client.hget(keys.meta(site.tag), "schema") == b"4"
+    assert site.client.hget(keys.meta(site.tag), "schema") == b"5"
     assert queue.health_check()
     alone = queue.submit_job("t")
     full = queue.submit_job("t", {"x": "y" * 100}, "c", "ann", "s", {"m": 1}, 60, delay=100, max_retries=1)
@@ -127,7 +127,7 @@ def produce(site):
     assert site.client.lrange(keys.inbox(site.tag, "w2"), 0, -1) == [handed.encode()]
     assert queue.cancel_job(handed)
     admin.park("w3", types=("other",))
-    site.client.zadd(site.tag + "parked:t", {"gone": 1})
+    site.client.zadd(site.tag + "parked:t", {"gone": -1})
     assert queue.cancel_job(queue.submit_job("t"))
 
     _wait(site, queue.config)
@@ -158,7 +158,7 @@ def _wait(site, config):
 def work(site):
     user, admin = site.user, site.admin
     user.queue.connect()
-    assert site.client.hget(keys.meta(site.tag), "schema") == b"4"
+    assert site.client.hget(keys.meta(site.tag), "schema") == b"5"
     assert user.queue.health_check()
     one, two, three = admin.submit_many(3)
     admin.run(scripts.watch(site.tag, keep_ms=60_000, company="", job_ids=[two]))
@@ -198,7 +198,7 @@ def work(site):
     assert site.client.llen(keys.inbox(site.tag, "w2")) == 1
     assert user.leave("w2") == [four]
     assert user.claim(types=())[0].job_id == four
-    site.client.zadd(site.tag + "parked:t", {"gone": 1})
+    site.client.zadd(site.tag + "parked:t", {"gone": -1})
     admin.park("w3", types=("other",))
     assert user.leave() == [four]
     assert user.claim()[0].job_id == four

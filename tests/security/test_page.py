@@ -39,6 +39,6 @@ def test_the_command_prints_the_rules_of_the_queue_that_is_named(monkeypatch):
     whole = ["--url", "redis://h/2", "--prefix", "app:", "acl", "--role", "producer", "--user", "web"]
     line = run(app, whole).stdout
     assert line.startswith("ACL SETUSER web on resetkeys ~{app:}* resetchannels &{app:}* -@all +")
-    assert "+select" in line and "+zpopmin" not in line and "+blmove" not in line
+    assert "+select" in line and "+zpopmax" not in line and "+blmove" not in line
     both = run(app, ["acl", "--role", "producer", "--role", "worker"]).stdout
-    assert both.startswith("ACL SETUSER producer-worker on resetkeys ~{jobs:}*") and "+zpopmin" in both
+    assert both.startswith("ACL SETUSER producer-worker on resetkeys ~{jobs:}*") and "+zpopmax" in both
