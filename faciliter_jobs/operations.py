@@ -29,8 +29,8 @@ from .job import Job, JobSpec, JobStatus
 from .record import Claimed, Fields, fields_of, listed_job, read_job
 from .scripts import Call, Command, Ending, NewJob, Problem, Stats, Steps
 
-# 2, 4: another order of the bands in the indexes; 3: lanes list what waits for a company; 5: the newest first, and
-# users' indexes don't tell what runs
+# 2, 4: another order of the bands in the indexes; 3: lanes list what waits for a company; 5: they have the
+# newest first, and users' indexes don't tell what runs
 SCHEMA_VERSION = 5
 
 _PAGE = 500  # records in one script call, at most
