@@ -26,6 +26,16 @@ test-all: $(STAMP)
 	TEST_REDIS_KIND=path $(BIN)/python -m pytest $(IN_PARALLEL)
 	TEST_REDIS_KIND=embedded $(BIN)/python -m pytest $(IN_PARALLEL)
 
+# test-fast on each Python that is found, in an environment of its own.
+PYTHONS ?= 3.10 3.11 3.12 3.13 3.14
+.PHONY: test-pythons
+test-pythons:
+	@for version in $(PYTHONS); do \
+	  if python$$version --version 2>/dev/null; then \
+	    $(MAKE) --no-print-directory test-fast PYTHON=python$$version VENV=.venv-$$version || exit 1; \
+	  else echo "Python $$version isn't here: left out"; fi; \
+	done
+
 # Random records, arguments and damage: FUZZ_FACTOR (100) times as many as in the suite.
 .PHONY: fuzz
 fuzz: $(STAMP)
