@@ -108,8 +108,8 @@ class JobConfig:
         is kept elsewhere). Raises ConfigError, naming the variable, when one is malformed.
         """
         env = os.environ if env is None else env
-        values, variables = _location_from_env(env)
-        _take_tls(env, values, variables)
+        values, variables, url = _location_from_env(env)
+        _take_tls(env, url, values, variables)
         for field_name, name, convert in _SETTINGS:
             _take(env, name, convert, field_name, values, variables)
         try:
@@ -147,7 +147,10 @@ def _boolean(text: str) -> bool:
 
 
 def _list(text: str) -> tuple[str, ...]:
-    return tuple(part for part in text.split(",") if part.strip())
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not found:  # such as "$NEW,$OLD", both unset: not the same as to want none
+        raise ValueError("nothing but commas and spaces")
+    return found
 
 
 def _number(text: str) -> float:
@@ -157,9 +160,11 @@ def _number(text: str) -> float:
 def _convert(name: str, text: str, convert: Callable[[str], T], *, show: bool = True) -> T:
     with contextlib.suppress(ValueError):  # whose text shows the value
         return convert(text)
-    kind = {int: "an integer", _number: "a number", _boolean: "true or false"}.get(convert)
+    kinds = {int: "an integer", _number: "a number", _boolean: "true or false", _list: "id:base64,..."}
     # What may hold a password isn't shown: a URL in the wrong variable, a part of one that is malformed.
-    raise ConfigError(f"{name}: expected {kind}" + (f", got {text!r}" if show and "@" not in text else ""))
+    raise ConfigError(
+        f"{name}: expected {kinds.get(convert)}" + (f", got {text!r}" if show and "@" not in text else "")
+    )
 
 
 _PARTS: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
@@ -198,40 +203,39 @@ def _take(
             return
 
 
-def _location_from_env(env: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+def _location_from_env(env: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str], str | None]:
     """JOB_QUEUE_URL, else JOB_QUEUE_HOST or _PORT with the other parts, else REDIS_URL, else the
     parts; what a URL leaves open comes from the parts, of JOB_QUEUE_URL from JOB_QUEUE's own: REDIS_PASSWORD
-    is another server's. Also says which variable set which field."""
+    is another server's. Also says which variable set which field, and which one had a URL."""
     values: dict[str, Any] = {}
     variables: dict[str, str] = {}
+    url: str | None = None
     own_parts = any(env.get(f"JOB_QUEUE_{name}") for name in ("HOST", "PORT"))
     url_variable = "JOB_QUEUE_URL" if env.get("JOB_QUEUE_URL") else "REDIS_URL"
     is_own = url_variable == "JOB_QUEUE_URL"
     if is_own or (env.get("REDIS_URL") and not own_parts):
-        values = _fields_of_url(env[url_variable], url_variable, strict=is_own)
-        variables = dict.fromkeys(values, url_variable)
+        url = url_variable
+        values = _fields_of_url(env[url], url, strict=is_own)
+        variables = dict.fromkeys(values, url)
     for field_name, name, convert in _PARTS:
         if is_own and ("embedded" in values or ("unix_socket" in values and name in ("HOST", "PORT"))):
             continue
         is_open = field_name not in values
         if is_open or (not is_own and env.get(f"JOB_QUEUE_{name}")):
             _take(env, name, convert, field_name, values, variables, own_only=is_own)
-    return values, variables
+    return values, variables, url
 
 
-def _take_tls(env: Mapping[str, str], values: dict[str, Any], variables: dict[str, str]) -> None:
-    """`..._SSL` turns TLS on where no URL says so; `..._SSL_<OPTION>` add to a URL's options."""
+def _take_tls(
+    env: Mapping[str, str], url: str | None, values: dict[str, Any], variables: dict[str, str]
+) -> None:
+    """`..._SSL` turns TLS on where there is no URL; `..._SSL_<OPTION>` add to a URL's options."""
     if "embedded" in values or "unix_socket" in values:
         return
-    url_variable = variables.get("host", "")
-    if url_variable.endswith("_URL"):
-        stated = env.get(url_variable.replace("_URL", "_SSL"))
-        if stated and _convert(url_variable.replace("_URL", "_SSL"), stated, _boolean) != values.get(
-            "ssl", False
-        ):
-            raise ConfigError(f"{url_variable.replace('_URL', '_SSL')}: {url_variable} says otherwise")
-    else:
+    if url is None:
         _take(env, "SSL", _boolean, "ssl", values, variables)
+    else:
+        _refuse_another_word(env, url, values.get("ssl", False))
     if not values.get("ssl"):
         for option in tls.OPTIONS:
             if env.get(name := f"JOB_QUEUE_SSL_{option.upper()}"):
@@ -241,6 +245,14 @@ def _take_tls(env: Mapping[str, str], values: dict[str, Any], variables: dict[st
     for option in tls.OPTIONS:
         _take(env, f"SSL_{option.upper()}", str, f"ssl_{option}", options, variables)
     values["ssl_options"] = {**options, **values.get("ssl_options", {})}
+
+
+def _refuse_another_word(env: Mapping[str, str], url: str, has_tls: bool) -> None:
+    """No connection is plain by mistake: our own ..._SSL is heard whichever URL is used."""
+    for name in ("JOB_QUEUE_SSL", url.replace("_URL", "_SSL")):
+        stated = env.get(name)
+        if stated and _convert(name, stated, _boolean) != has_tls:
+            raise ConfigError(f"{name}: {url} says otherwise")
 
 
 def _fields_of_url(url: str, name: str, *, strict: bool = True) -> dict[str, Any]:

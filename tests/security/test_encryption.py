@@ -324,6 +324,13 @@ def test_keys_come_from_the_environment_and_stay_out_of_reprs():
         JobConfig.from_env({"JOB_QUEUE_ENCRYPTION_KEYS": "nonsense"})
 
 
+@pytest.mark.parametrize("text", [",", " ", "\n", " , "])
+def test_a_variable_without_a_key_does_not_turn_encryption_off(text):
+    """Such as "$NEW,$OLD" where both are unset."""
+    with pytest.raises(ConfigError, match="JOB_QUEUE_ENCRYPTION_KEYS: expected id:base64"):
+        JobConfig.from_env({"JOB_QUEUE_ENCRYPTION_KEYS": text})
+
+
 def test_both_alphabets_of_base64_are_read():
     raw = b"\xfb\xff" * 16
     plain, safe = base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()

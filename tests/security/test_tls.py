@@ -314,6 +314,17 @@ def test_an_option_that_can_not_be_is_named(options, named):
             "JOB_QUEUE_SSL: JOB_QUEUE_URL says otherwise",
         ),
         ({"JOB_QUEUE_URL": "redis://h?ssl_ca_certs=/c"}, "JOB_QUEUE_URL: .*need TLS"),
+        *(
+            ({"REDIS_URL": url, "JOB_QUEUE_SSL": said}, "JOB_QUEUE_SSL: REDIS_URL says otherwise")
+            for url, said in (("redis://h", "true"), ("rediss://h", "false"))
+        ),
+        *(
+            (
+                {"JOB_QUEUE_URL": url, "JOB_QUEUE_HOST": "h", "JOB_QUEUE_SSL": said},
+                "JOB_QUEUE_URL says otherwise",
+            )
+            for url, said in (("redis:///0", "true"), ("rediss:///0", "false"))
+        ),
         ({"JOB_QUEUE_SSL": "perhaps"}, "JOB_QUEUE_SSL: expected true or false"),
         (
             {"JOB_QUEUE_URL": "rediss://h", "JOB_QUEUE_SSL_CHECK_HOSTNAME": "perhaps"},
