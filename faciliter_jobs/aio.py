@@ -71,7 +71,7 @@ class AsyncJobQueue:
         self.tag = self.operations.tag
         self.transport = AsyncTransport(self.config)
         self._notices = PerLoop(lambda: AsyncNotices(self.transport, self.operations))
-        self._giving_back: set[asyncio.Task[None]] = set()
+        self._giving_back: PerLoop[set[asyncio.Task[None]]] = PerLoop(set)
 
     def for_company(self, company_id: str) -> AsyncCompanyQueue:
         from .aio_tenant import AsyncCompanyQueue
@@ -86,7 +86,7 @@ class AsyncJobQueue:
 
     async def close(self) -> None:
         """Closes this event loop's connections; a later call opens new ones."""
-        await asyncio.gather(*self._giving_back)
+        await asyncio.gather(*self._giving_back.get())
         await self._notices.get().close()
         await self.transport.close()
         self.connected = False
@@ -247,8 +247,9 @@ class AsyncJobQueue:
             claimed = await asyncio.shield(claiming)
         except asyncio.CancelledError:
             task = asyncio.ensure_future(self._give_back(claiming))
-            self._giving_back.add(task)
-            task.add_done_callback(self._giving_back.discard)
+            giving_back = self._giving_back.get()
+            giving_back.add(task)
+            task.add_done_callback(giving_back.discard)
             await asyncio.shield(task)
             raise
         return await self.transport.perform(self.operations.begin(claimed))

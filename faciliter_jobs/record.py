@@ -88,7 +88,7 @@ def _metadata(fields: Fields) -> dict[str, Any] | None:
     failed = fields.get(b"error") if fields.get(b"status") == b"failed" else None
     last_error = failed or fields.get(b"last_error")
     if last_error is not None:
-        metadata["last_error"] = _text(last_error)
+        metadata["last_error"] = _said(last_error)
     return metadata or (None if stored is None else {})
 
 

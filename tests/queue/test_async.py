@@ -181,6 +181,31 @@ def test_a_claim_that_is_cancelled_is_given_back(queue):
     assert queue.doctor() == []
 
 
+def test_a_claim_given_back_in_a_loop_that_is_closed_is_no_matter_of_the_next(queue, proxy):
+    """Its lease brings it back."""
+    queue.submit_job("t")
+    shared = AsyncJobQueue(proxy.config)
+
+    async def leave_one_behind() -> None:
+        await shared.connect()
+        proxy.hold()
+        claim = asyncio.ensure_future(shared.get_pending_job())
+        await asyncio.sleep(0.05)
+        claim.cancel()
+        await asyncio.sleep(0.05)
+
+    async def use_it() -> int:
+        async with shared:
+            return (await shared.stats()).alive
+
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)  # it would say that tasks were pending when it was closed
+    loop.run_until_complete(leave_one_behind())
+    loop.close()
+    proxy.release()
+    assert asyncio.run(use_it()) == 0
+
+
 @pytest.fixture
 def proxy(queue: RedisJobQueue) -> Iterator[Proxy]:
     with Proxy(queue.config) as made:

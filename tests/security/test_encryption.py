@@ -174,6 +174,16 @@ def test_plain_and_encrypted_clients_can_share_a_queue_while_keys_are_rolled_out
         queue.get_job(sealed_job)
 
 
+def test_what_a_failed_attempt_said_is_not_shown_as_a_ciphertext_to_a_client_without_keys(queue):
+    sealed = _with_keys(queue, NEW)
+    job_id = sealed.submit_job("t")
+    sealed.get_pending_job()
+    sealed.fail(job_id, SECRET, retry_delay=60)
+    with pytest.raises(MissingKeyError):
+        queue.get_job(job_id)
+    assert "is encrypted with the key '2026'" in queue.list_jobs()[0].error
+
+
 # --- wrong keys, and ciphertexts in wrong places --------------------------------------------------
 
 
