@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import datetime
@@ -18,11 +17,11 @@ from .queue import RedisJobQueue
 
 HINT = ". Set JOB_QUEUE_URL to your server, or to embedded:// for one of our own"
 
-_lock = threading.Lock()
-_default: BaseJobQueue | None = None
-# The default queue, when it was made for a worker and nobody else has asked for it: whoever does is to
-# know at once when its server is away.
-_unseen: RedisJobQueue | None = None
+_chosen: BaseJobQueue | None = None  # by set_job_queue
+# The one that was made from the environment, under this name: `setdefault` needs no lock, which a fork in
+# another thread would leave locked for ever.
+_made: dict[str, RedisJobQueue] = {}
+_ENVIRONMENT = "environment"
 _may_be_away: ContextVar[bool] = ContextVar("faciliter_jobs_server_may_be_away", default=False)
 
 
@@ -67,14 +66,25 @@ def usable_config(queue_type: str, config: JobConfig | None) -> JobConfig:
 
 def set_job_queue(queue: BaseJobQueue | None) -> None:
     """Makes `queue` the one that the functions of this module use; None: made anew on first use."""
-    global _default, _unseen
-    with _lock:
-        _default, _unseen = queue, None
+    global _chosen
+    _chosen = queue
+    _made.clear()
+
+
+@contextlib.contextmanager
+def using_queue(queue: BaseJobQueue) -> Iterator[None]:
+    """Makes it the one that `submit_job`, `get_job_status`... and tasks use, for the time being."""
+    global _chosen
+    before, _chosen = _chosen, queue
+    try:
+        yield
+    finally:
+        _chosen = before
 
 
 def current_default() -> BaseJobQueue | None:
     """The queue that was set or made, if there is one; makes none."""
-    return _default
+    return _made.get(_ENVIRONMENT) if _chosen is None else _chosen
 
 
 def get_job_queue() -> BaseJobQueue:
@@ -83,22 +93,22 @@ def get_job_queue() -> BaseJobQueue:
 
     Raises QueueUnavailableError when its server can't be reached.
     """
-    global _default, _unseen
-    with _lock:
-        if _default is None:
-            attempt = context.current.get()
-            if attempt is not None:
-                return attempt.queue
-            queue = RedisJobQueue(usable_config("redis", None))
-            if _may_be_away.get():
-                _unseen = queue
-            else:
-                _see(queue)
-            _default = queue
-        elif _unseen is not None and not _may_be_away.get():
-            _see(_unseen)
-            _unseen = None
-        return _default
+    if _chosen is not None:
+        return _chosen
+    attempt = context.current.get()
+    return _from_environment() if attempt is None else attempt.queue
+
+
+def _from_environment() -> RedisJobQueue:
+    """Seen to reach its server, unless it is for a worker, which waits for that itself."""
+    found = _made.get(_ENVIRONMENT)
+    queue = found or RedisJobQueue(usable_config("redis", None))
+    if not _may_be_away.get():
+        _see(queue)
+    first = _made.setdefault(_ENVIRONMENT, queue)
+    if first is not queue:
+        queue.close()
+    return first
 
 
 def _see(queue: RedisJobQueue) -> None:
@@ -114,7 +124,7 @@ def _see(queue: RedisJobQueue) -> None:
 
 def hint_for(queue: BaseJobQueue) -> str:
     """What to add to the news that the server of this queue can't be reached."""
-    return HINT if queue is _unseen and not is_configured() else ""
+    return HINT if queue is _made.get(_ENVIRONMENT) and not is_configured() else ""
 
 
 def _own() -> RedisJobQueue:

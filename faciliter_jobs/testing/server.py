@@ -11,9 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import default
-from ..base_queue import BaseJobQueue
 from ..config import JobConfig
+from ..default import using_queue as using_queue
 from ..embedded import ensure_server, release_server
 from ..errors import EmbeddedServerError
 from ..queue import RedisJobQueue
@@ -70,14 +69,3 @@ def _delete_keys(queue: RedisJobQueue) -> None:
             queue.transport.command("UNLINK", *names)
         if int(cursor) == 0:
             return
-
-
-@contextlib.contextmanager
-def using_queue(queue: BaseJobQueue) -> Iterator[None]:
-    """Makes it the one that `submit_job`, `get_job_status`... and tasks use, for the time being."""
-    before = default.current_default()
-    default.set_job_queue(queue)
-    try:
-        yield
-    finally:
-        default.set_job_queue(before)
