@@ -62,13 +62,16 @@ class Timing(Middleware):
 
 
 class GiveUpOn(Middleware):
-    """These errors fail the job at once: another attempt would only repeat them."""
+    """These errors fail the job at once: another attempt would only repeat them.
+
+    A JobCancelledError says nothing of the job, so that it is never one of them.
+    """
 
     def __init__(self, *errors: type[Exception]) -> None:
         self._errors = errors
 
     def error(self, job: Job, error: BaseException) -> None:
-        if isinstance(error, self._errors):
+        if isinstance(error, self._errors) and not isinstance(error, JobCancelledError):
             raise UnrecoverableError from error
 
 

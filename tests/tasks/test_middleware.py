@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from faciliter_jobs import InvalidTypeError, Job, JobHandler, JobStatus, JobWorker
+from faciliter_jobs import InvalidTypeError, Job, JobCancelledError, JobHandler, JobStatus, JobWorker
 from faciliter_jobs.handlers import FunctionHandler
 from faciliter_jobs.middleware import GiveUpOn, Middleware, RetryOn, Timing, with_middleware
 
@@ -122,6 +122,18 @@ def test_rules_say_which_errors_are_worth_another_attempt(queue, rule, runs):
     job = _serve(queue, with_middleware(EchoHandler(), rule), count=runs, max_retries=2)
     assert (job.status, job.attempt, job.error) == (JobStatus.FAILED, runs, "KeyError: 'input'")
     assert "in handle" in job.traceback
+
+
+@pytest.mark.parametrize("rule", [GiveUpOn(Exception), RetryOn(OSError)])
+def test_no_rule_makes_an_attempt_that_was_called_off_final(rule):
+    stopped = JobCancelledError("the worker stops")
+
+    def stop(job, call_next):
+        raise stopped
+
+    with pytest.raises(JobCancelledError) as raised:
+        with_middleware(EchoHandler(), rule, stop).handle(_job())
+    assert raised.value is stopped
 
 
 def test_timing_logs_each_attempt(queue, caplog):
