@@ -78,7 +78,7 @@ def is_context(parameter: inspect.Parameter, function: Callable[..., Any]) -> bo
     if isinstance(annotation, str):
         # The name may be known to type checkers only, so it can't always be evaluated.
         written = annotation.strip("\"' ").rpartition(".")[2]
-        known = getattr(function, "__globals__", {}).get(annotation)
+        known = functions.names_of(function).get(annotation)
         return known is JobContext or written == JobContext.__name__
     return annotation is JobContext
 

@@ -23,6 +23,16 @@ def is_async(function: Function) -> bool:
     return any(inspect.iscoroutinefunction(called(layer)) for layer in _layers(function))
 
 
+def filled_in(function: Function) -> frozenset[str]:
+    """The parameters that a partial has an argument by name for. (`inspect.signature` leaves out those
+    that it fills in by position.)"""
+    names: frozenset[str] = frozenset()
+    while isinstance(function, functools.partial):
+        names |= function.keywords.keys()
+        function = function.func
+    return names
+
+
 def names_of(function: Function) -> dict[str, Any]:
     """What annotations are written in: the globals of the innermost function, which a decorator of
     another module doesn't share."""

@@ -10,9 +10,10 @@ from uuid import UUID
 
 import pytest
 
-from faciliter_jobs import InvalidTypeError, JobStatus
+from faciliter_jobs import InvalidArgumentError, InvalidTypeError, JobStatus
 from faciliter_jobs.middleware import Middleware
 from faciliter_jobs.tasks import Depends
+from faciliter_jobs.tasks import JobContext as Ctx
 from tests.tasks.decorators import counted
 
 events: list[str] = []
@@ -125,6 +126,58 @@ def test_an_async_factory_is_known_under_its_wrappings(jobs, factory):
     with pytest.raises(InvalidTypeError, match="an async dependency needs an async task"):
         jobs.task(plain)
     assert asyncio.run(jobs.task(use)()) == {1}
+
+
+def collect(prefix: str, ids: list[UUID], suffix: str = "") -> set[UUID]:
+    return {*ids} if prefix + suffix == "id." else set()
+
+
+class Collector:
+    def __call__(self, ids: list[UUID]) -> set[UUID]:
+        return {*ids}
+
+
+TYPED = {
+    "decorated": functools.partial(counted(collect), "id", suffix="."),
+    "partial": functools.partial(collect, "id", suffix="."),
+    "partial by name": functools.partial(collect, prefix="id", suffix="."),
+    "partial of a partial": functools.partial(functools.partial(collect, suffix="."), "id"),
+    "object": Collector(),
+    "method": Collector().__call__,
+}
+
+
+@pytest.mark.parametrize("function", TYPED.values(), ids=TYPED)
+def test_annotations_are_read_where_the_function_was_written(queue, jobs, run, function):
+    task = jobs.task("t")(function)
+    job_id = task.submit(ids=[ID])
+    assert queue.get_job(job_id).input_data == {"ids": [str(ID)]}
+    assert run(job_id).result == [str(ID)]
+    assert task.result_of(job_id) == {ID}
+    with pytest.raises(InvalidArgumentError, match=r"t: ids: 0: Input should be a valid UUID"):
+        task.submit(ids=["x"])
+
+
+@pytest.mark.parametrize("name", ["prefix", "suffix"])
+def test_what_a_partial_has_filled_in_is_no_argument(jobs, name):
+    task = jobs.task("t")(functools.partial(collect, prefix="id", suffix="."))
+    with pytest.raises(InvalidTypeError, match=f"t: {name} is given by the worker"):
+        task.submit(ids=[], **{name: "x"})
+
+
+def test_a_partial_may_fill_in_a_dependency(jobs, run):
+    assert run(jobs.task("t")(functools.partial(work, held="mine")).submit(1)).result == [1]
+    assert events == ["work with mine"]
+
+
+def test_a_context_is_known_by_the_name_that_the_functions_module_has_for_it(jobs, run):
+    def kind(c: Ctx) -> str:
+        return c.job.job_type
+
+    def use(c: Ctx, made: str = Depends(counted(kind))) -> str:
+        return f"{made} {c.job.attempt}"
+
+    assert run(jobs.task("t")(counted(use)).submit()).result == "t 1"
 
 
 def test_a_generator_is_refused_under_its_wrappings(jobs):
