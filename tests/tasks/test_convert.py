@@ -66,11 +66,11 @@ def test_models_come_through_with_aliases_and_nested_dataclasses():
     assert _through(converter_for(list[Order]), [order]) == [order]
 
 
-def test_computed_fields_are_left_out_of_arguments_and_part_of_results():
+def test_computed_fields_are_left_out_since_they_could_not_be_read_again():
     strict = Strict(width=3, settings='{"a": 1}')
     converter = converter_for(Strict)
     assert _through(converter, strict) == strict
-    assert converter.dump_unchecked(strict) == {"width": 3, "settings": {"a": 1}, "area": 9}
+    assert converter.load(converter.dump_unchecked(strict)) == strict
 
 
 def test_a_model_that_cannot_read_its_own_dump_is_refused_at_submit():
