@@ -50,7 +50,10 @@ class PydanticConverter:
 
     def dump(self, value: Any) -> Any:
         checked = self.load(value)
-        data = plain(self._adapter.dump_python(checked, by_alias=True, warnings=False, round_trip=True))
+        try:
+            data = self._dumped(checked)
+        except TypeError as error:  # a model as a key: its dump, a dict, can't be one
+            raise InvalidArgumentError(f"can't be made plain data: {error}") from None
         # A model whose dump it can't read itself, or reads as something else, is found out now.
         if found := self._lost(checked, self.load(data), untyped=self._is_untyped):
             path, how = found
@@ -66,6 +69,12 @@ class PydanticConverter:
             raise InvalidArgumentError("; ".join(_located(e["loc"], e["msg"]) for e in found)) from None
 
     def dump_unchecked(self, value: Any) -> Any:
+        try:
+            return self._dumped(value)
+        except TypeError:
+            return plain(value)  # which leaves the offender for the codec to refuse by path
+
+    def _dumped(self, value: Any) -> Any:
         return plain(self._adapter.dump_python(value, by_alias=True, warnings=False, round_trip=True))
 
 
