@@ -218,8 +218,14 @@ class Task(Generic[P, C, R]):
         return result
 
     async def _call_async(self, context: JobContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        result = self._function(*self._first(context), *args, **kwargs)
-        return await result if inspect.isawaitable(result) else result  # a decorator may have it at hand
+        if inspect.iscoroutinefunction(functions.called(self._function)):
+            return await self._function(*self._first(context), *args, **kwargs)
+        # A decorator that isn't async: it hands on what the function returned, or waits for it itself
+        # (`asyncio.run`), which can't be done beside an event loop.
+        import asyncio
+
+        result = await asyncio.to_thread(self._function, *self._first(context), *args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
 
     def _needs(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         return {name: need for name, need in self.signature.dependencies.items() if name not in kwargs}

@@ -55,10 +55,19 @@ class Counted:
         return self.function(*args, **kwargs)
 
 
+def _run_to_its_end(function):
+    @functools.wraps(function)
+    def run(*args, **kwargs):
+        return asyncio.run(function(*args, **kwargs))
+
+    return run
+
+
 ASYNC = {
     "decorated": counted(work),
     "decorated twice": counted(counted(work)),
     "decorated by an object": Counted(work),
+    "run to its end by a decorator": _run_to_its_end(work),
     "static": staticmethod(work),
     "partial": functools.partial(work),
     "partial of a decorated one": functools.partial(counted(work)),
