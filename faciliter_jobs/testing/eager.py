@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,15 +29,20 @@ from .drain import Source, handlers_of
 from .records import Records
 from .server import using_queue
 
+# What code ends itself with, and not its test: it fails the attempt, as in a worker.
+_ENDS_OF_ITS_OWN = (Exception, SystemExit, asyncio.CancelledError)
+
 
 class _Verdicts(Verdicts):
-    """Those of a worker, which also notes the errors."""
+    """Those of a worker, which also notes the errors; what ends a test goes on to the test."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.error_of: dict[str, BaseException] = {}  # by token
 
     def raised(self, claimed: Claimed, error: BaseException) -> Outcome:
+        if not isinstance(error, _ENDS_OF_ITS_OWN):
+            raise error
         self.error_of[claimed.token] = error
         return super().raised(claimed, error)
 
@@ -56,6 +62,9 @@ class EagerQueue(BaseJobQueue):
         without a worker; delayed jobs do until `advance`.
     raise_errors: submit raises what the last attempt of a job has raised, after the job is FAILED; of several
         jobs, the first such error, after all have run.
+
+    KeyboardInterrupt, and what a test runner ends a test with (`pytest.fail()`), leave the call that runs the
+    job, which stays PROCESSING.
     """
 
     def __init__(

@@ -232,6 +232,61 @@ def test_an_earlier_attempts_error_is_not_raised_for_one_that_raised_nothing():
         assert queue.get_job(submit_job("t")).error == "no more"
 
 
+def _interrupted(job):
+    raise KeyboardInterrupt
+
+
+def _fails_the_test(job):
+    pytest.fail("the test's own")
+
+
+async def _fails_the_test_later(job):
+    await asyncio.sleep(0)
+    pytest.skip("not here")
+
+
+@pytest.mark.parametrize(
+    ("handle", "error"),
+    [
+        (_interrupted, KeyboardInterrupt),
+        (_fails_the_test, pytest.fail.Exception),
+        (_fails_the_test_later, pytest.skip.Exception),
+    ],
+)
+def test_what_ends_a_test_is_not_taken_for_the_jobs_failure(handle, error):
+    runs = []
+
+    def noted(job):
+        runs.append(job.attempt)
+        return handle(job)
+
+    queue = EagerQueue({"t": noted})
+    with pytest.raises(error):
+        queue.submit_job("t")
+    assert runs == [1], "nothing is tried again"
+
+
+def test_what_ends_a_test_does_so_from_a_job_within_a_job():
+    handlers = {"outer": lambda job: submit_job("inner"), "inner": _fails_the_test}
+    with eager(handlers), pytest.raises(pytest.fail.Exception, match="the test's own"):
+        submit_job("outer")
+
+
+def _exits(job):
+    raise SystemExit(3)
+
+
+def _is_cancelled_by_nobody(job):
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("handle", [_exits, _is_cancelled_by_nobody])
+def test_what_code_ends_itself_with_fails_the_attempt(handle):
+    queue = EagerQueue({"t": handle}, max_retries=1)
+    job = queue.get_job(queue.submit_job("t"))
+    assert (job.status, job.attempt) == (JobStatus.FAILED, 2)
+
+
 def test_delayed_jobs_run_when_their_time_has_come():
     ran = []
     queue = EagerQueue({"t": lambda job: ran.append(job.job_id)})
