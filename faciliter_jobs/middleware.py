@@ -41,10 +41,11 @@ class Timing(Middleware):
     def __init__(self, logger: logging.Logger | None = None, level: int = logging.INFO) -> None:
         self._logger = logger or logging.getLogger("faciliter_jobs.timing")
         self._level = level
-        self._started: dict[tuple[str, int], float] = {}
+        # A list, as one instance may go round a job more than once: an application's and an included one's.
+        self._started: dict[tuple[str, int], list[float]] = {}
 
     def before(self, job: Job) -> None:
-        self._started[job.job_id, job.attempt] = time.monotonic()
+        self._started.setdefault((job.job_id, job.attempt), []).append(time.monotonic())
 
     def after(self, job: Job, result: Any) -> None:
         self._say(job, "completed")
@@ -53,7 +54,13 @@ class Timing(Middleware):
         self._say(job, f"failed with {type(error).__name__}")
 
     def _say(self, job: Job, end: str) -> None:
-        took = time.monotonic() - self._started.pop((job.job_id, job.attempt))
+        attempt = (job.job_id, job.attempt)
+        started = self._started.get(attempt)
+        if not started:
+            return  # whatever has happened, it is no reason to fail the job
+        took = time.monotonic() - started.pop()
+        if not started:
+            self._started.pop(attempt, None)
         self._logger.log(
             self._level, "job %s (%s): attempt %d %s after %.1f ms",
             job.job_id, job.job_type, job.attempt, end, took * 1000,
@@ -62,13 +69,16 @@ class Timing(Middleware):
 
 
 class GiveUpOn(Middleware):
-    """These errors fail the job at once: another attempt would only repeat them."""
+    """These errors fail the job at once: another attempt would only repeat them.
+
+    A JobCancelledError says nothing of the job, so that it is never one of them.
+    """
 
     def __init__(self, *errors: type[Exception]) -> None:
         self._errors = errors
 
     def error(self, job: Job, error: BaseException) -> None:
-        if isinstance(error, self._errors):
+        if isinstance(error, self._errors) and not isinstance(error, JobCancelledError):
             raise UnrecoverableError from error
 
 

@@ -13,6 +13,7 @@ from ..default import get_job_queue
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..handlers import JobHandler
 from ..middleware import Layer, Middleware, with_middleware
+from ..queue import RedisJobQueue
 from .context import JobContext, State
 from .handler import handler_of
 from .task import SubmitOptions, Task, TaskDefaults
@@ -116,11 +117,21 @@ class JobApp:
 
     def include(self, other: JobApp) -> None:
         """Adds the tasks of another application, with its middleware (inside this one's) and its
-        startup and shutdown functions. It shares this one's queue and state from then on."""
+        startup and shutdown functions. It shares this one's queue and state from then on.
+
+        Raises InvalidArgumentError, also when both were given a queue and these differ: what one
+        submits, the worker of the other would never see.
+        """
         if other._parent is not None or other is self.root:
             raise InvalidArgumentError("include: this application is included already")
         if both := self.root.tasks.keys() & other.tasks.keys():
             raise InvalidArgumentError(f"include: task {min(both)!r} exists already")
+        queue = self.own_queue
+        for app in other._family():
+            if not (queue is None or app._queue is None or _same(queue, app._queue)):
+                raise InvalidArgumentError("include: other: its queue isn't that of this application")
+        for app in other._family():
+            app._queue = None
         other._parent = self
         self._included.append(other)
 
@@ -237,6 +248,11 @@ class JobApp:
 
     def _family(self) -> list[JobApp]:
         return [self, *(app for other in self._included for app in other._family())]
+
+
+def _same(a: BaseJobQueue, b: BaseJobQueue) -> bool:
+    """Whether jobs of the one are jobs of the other."""
+    return a is b or (type(a) is type(b) is RedisJobQueue and a.config == b.config)
 
 
 def _hook(function: Callable[..., Any], state: State) -> Callable[[], Any]:

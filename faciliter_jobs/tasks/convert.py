@@ -41,13 +41,23 @@ class PydanticConverter:
     def __init__(self, annotation: Any) -> None:
         import pydantic
 
+        from . import fidelity  # imports pydantic
+
         self._error = pydantic.ValidationError
         self._adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(annotation)
+        self._is_untyped = fidelity.is_untyped(self._adapter.core_schema)
+        self._lost = fidelity.lost
 
     def dump(self, value: Any) -> Any:
         checked = self.load(value)
-        data = plain(self._adapter.dump_python(checked, by_alias=True, warnings=False, round_trip=True))
-        self.load(data)  # a model whose dump it can't read itself is found out now, not by the worker
+        try:
+            data = self._dumped(checked)
+        except TypeError as error:  # a model as a key: its dump, a dict, can't be one
+            raise InvalidArgumentError(f"can't be made plain data: {error}") from None
+        # A model whose dump it can't read itself, or reads as something else, is found out now.
+        if found := self._lost(checked, self.load(data), untyped=self._is_untyped):
+            path, how = found
+            raise InvalidArgumentError(_located(path, f"wouldn't come to the worker as it is: {how}"))
         return data
 
     def load(self, data: Any) -> Any:
@@ -59,10 +69,16 @@ class PydanticConverter:
             raise InvalidArgumentError("; ".join(_located(e["loc"], e["msg"]) for e in found)) from None
 
     def dump_unchecked(self, value: Any) -> Any:
-        return plain(self._adapter.dump_python(value, by_alias=True, warnings=False))
+        try:
+            return self._dumped(value)
+        except TypeError:
+            return plain(value)  # which leaves the offender for the codec to refuse by path
+
+    def _dumped(self, value: Any) -> Any:
+        return plain(self._adapter.dump_python(value, by_alias=True, warnings=False, round_trip=True))
 
 
-def _located(path: tuple[int | str, ...], message: str) -> str:
+def _located(path: tuple[Any, ...], message: str) -> str:
     return ": ".join([".".join(map(str, path)), message] if path else [message])
 
 

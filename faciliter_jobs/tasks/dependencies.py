@@ -6,9 +6,10 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast, overload
+from typing import Any, TypeVar, overload
 
 from ..errors import InvalidTypeError
+from . import functions
 from .context import JobContext
 
 T = TypeVar("T")
@@ -24,7 +25,7 @@ class Dependency:
 
     @property
     def is_async(self) -> bool:
-        own = inspect.iscoroutinefunction(self.factory) or inspect.isasyncgenfunction(self.factory)
+        own = functions.is_async(self.factory) or inspect.isasyncgenfunction(functions.called(self.factory))
         return own or any(need.is_async for need in self.needs.values())
 
 
@@ -77,7 +78,7 @@ def is_context(parameter: inspect.Parameter, function: Callable[..., Any]) -> bo
     if isinstance(annotation, str):
         # The name may be known to type checkers only, so it can't always be evaluated.
         written = annotation.strip("\"' ").rpartition(".")[2]
-        known = getattr(function, "__globals__", {}).get(annotation)
+        known = functions.names_of(function).get(annotation)
         return known is JobContext or written == JobContext.__name__
     return annotation is JobContext
 
@@ -100,7 +101,7 @@ def make(
             arguments = make(dependency.needs, context, stack, made)
             first = (context,) if dependency.wants_context else ()
             factory = dependency.factory
-            if inspect.isgeneratorfunction(factory):
+            if inspect.isgeneratorfunction(functions.called(factory)):
                 made[dependency] = stack.enter_context(contextmanager(factory)(*first, **arguments))
             else:
                 made[dependency] = factory(*first, **arguments)
@@ -123,9 +124,10 @@ async def make_async(needs: Needs, context: JobContext, stack: AsyncExitStack, m
 async def _entered(
     factory: Callable[..., Any], first: tuple[Any, ...], arguments: dict[str, Any], stack: AsyncExitStack
 ) -> Any:
-    if inspect.isasyncgenfunction(factory):
+    called = functions.called(factory)
+    if inspect.isasyncgenfunction(called):
         return await stack.enter_async_context(asynccontextmanager(factory)(*first, **arguments))
-    if inspect.isgeneratorfunction(factory):
+    if inspect.isgeneratorfunction(called):
         return stack.enter_context(contextmanager(factory)(*first, **arguments))
     value = factory(*first, **arguments)
-    return await cast(Awaitable[Any], value) if inspect.iscoroutinefunction(factory) else value
+    return await value if functions.is_async(factory) and inspect.isawaitable(value) else value

@@ -25,7 +25,7 @@ def plain(value: Any) -> Any:
     if type(value) in _SCALARS:
         return value
     if isinstance(value, dict):
-        return {plain(key): plain(item) for key, item in value.items()}
+        return {_key(key): plain(item) for key, item in value.items()}
     if isinstance(value, Enum):
         return plain(value.value)
     if isinstance(value, _AS_LIST):
@@ -40,6 +40,12 @@ def plain(value: Any) -> Any:
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     dump = _model_dump(value)
     return value if dump is None else plain(dump())
+
+
+def _key(key: Any) -> Any:
+    """What would become a list or a dict can't be a key: left as it is."""
+    made = plain(key)
+    return key if isinstance(made, (list, dict)) else made
 
 
 def _model_dump(value: Any) -> Callable[[], Any] | None:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..errors import InvalidArgumentError, InvalidTypeError
+from . import functions
 from .convert import Converter, PassThrough, converter_for
 from .dependencies import Dependency, is_context
 
@@ -31,7 +32,10 @@ class Signature:
         self._rest: str | None = None  # of **rest
         shown: list[inspect.Parameter] = []
         own = inspect.signature(function)
+        filled_in = functions.filled_in(function)
         for position, parameter in enumerate(own.parameters.values()):
+            if parameter.name in filled_in:
+                continue
             if is_context(parameter, function):
                 if position > 0:
                     raise InvalidTypeError(f"{name}: {parameter.name}: the JobContext must be first")
@@ -114,16 +118,15 @@ class Signature:
     @cached_property
     def _hints(self) -> dict[str, Any]:
         """Resolved late: a name may be defined further down in the module."""
-        known = getattr(self._function, "__globals__", {})
+        # Without those of other parameters, whose names may be known to type checkers only.
+        written = {parameter.name: parameter.annotation for parameter in self._shown.parameters.values()}
+        written["return"] = self._shown.return_annotation
+        given = {name: hint for name, hint in written.items() if hint is not inspect.Signature.empty}
         try:
-            annotations = {
-                name: annotation
-                for name, annotation in inspect.get_annotations(self._function).items()
-                if name == "return" or name in self._shown.parameters
-            }
-            # Without the others, whose names may be known to type checkers only.
             return typing.get_type_hints(
-                SimpleNamespace(__annotations__=annotations), known, include_extras=True
+                SimpleNamespace(__annotations__=given),
+                functions.names_of(self._function),
+                include_extras=True,
             )
         except NameError as error:
             raise InvalidTypeError(

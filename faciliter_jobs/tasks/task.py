@@ -16,6 +16,7 @@ from ..errors import InvalidArgumentError, InvalidTypeError
 from ..job import JobSpec
 from ..queue import RedisJobQueue
 from . import context as contexts
+from . import functions
 from .context import JobContext
 from .dependencies import make, make_async
 from .handle import TaskHandle
@@ -64,12 +65,13 @@ class Task(Generic[P, C, R]):
     ) -> None:
         if not callable(function):
             raise InvalidTypeError(f"task: expected a function, got {type(function).__name__}")
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        first = functions.called(function)
+        if inspect.isgeneratorfunction(first) or inspect.isasyncgenfunction(first):
             raise InvalidTypeError(f"{name}: a generator has no result that a job could keep")
         functools.update_wrapper(self, function)  # first: it brings attributes of the function's own
         self.app = app
         self.name = validate.job_type(name, "task's name")
-        self.is_async = inspect.iscoroutinefunction(function)
+        self.is_async = functions.is_async(function)
         self.signature = Signature(name, function)
         self.logger = logging.getLogger(getattr(function, "__module__", None) or "faciliter_jobs.tasks")
         self._function = function
@@ -160,7 +162,7 @@ class Task(Generic[P, C, R]):
         reset = contexts.current.set(context)
         try:
             if not self.signature.dependencies:
-                return self._function(*self._first(context), *args, **kwargs)
+                return self._call(context, args, kwargs)
             return self._with_dependencies(context, args, kwargs)
         finally:
             contexts.current.reset(reset)
@@ -172,7 +174,7 @@ class Task(Generic[P, C, R]):
         with ExitStack() as stack:
             try:
                 made = make(self._needs(kwargs), context, stack, {})
-                result = self._function(*self._first(context), *args, **kwargs, **made)
+                result = self._call(context, args, {**kwargs, **made})
             except BaseException as error:
                 failure = error
                 raise
@@ -184,7 +186,7 @@ class Task(Generic[P, C, R]):
         reset = contexts.current.set(context)
         try:
             if not self.signature.dependencies:
-                return await self._function(*self._first(context), *args, **kwargs)
+                return await self._call_async(context, args, kwargs)
             return await self._with_dependencies_async(context, args, kwargs)
         finally:
             contexts.current.reset(reset)
@@ -196,13 +198,34 @@ class Task(Generic[P, C, R]):
         async with AsyncExitStack() as stack:
             try:
                 made = await make_async(self._needs(kwargs), context, stack, {})
-                result = await self._function(*self._first(context), *args, **kwargs, **made)
+                result = await self._call_async(context, args, {**kwargs, **made})
             except BaseException as error:
                 failure = error
                 raise
         if failure is not None:
             raise failure
         return result
+
+    def _call(self, context: JobContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        result = self._function(*self._first(context), *args, **kwargs)
+        if inspect.isawaitable(result):
+            # Whoever awaited it would do so when the dependencies are closed.
+            if inspect.iscoroutine(result):
+                result.close()
+            raise InvalidTypeError(
+                f"{self.name}: a function that isn't async returned an awaitable: define it with async def"
+            )
+        return result
+
+    async def _call_async(self, context: JobContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        if inspect.iscoroutinefunction(functions.called(self._function)):
+            return await self._function(*self._first(context), *args, **kwargs)
+        # A decorator that isn't async: it hands on what the function returned, or waits for it itself
+        # (`asyncio.run`), which can't be done beside an event loop.
+        import asyncio
+
+        result = await asyncio.to_thread(self._function, *self._first(context), *args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
 
     def _needs(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         return {name: need for name, need in self.signature.dependencies.items() if name not in kwargs}

@@ -42,7 +42,12 @@ def run_worker_until_empty(
             for handler in handlers_of([source]):
                 worker.register_handler(handler)
     before = {_stamp(job) for job in _finished(queue)}
-    _run(queue, worker, timeout)
+    deadline = time.monotonic() + timeout
+    while True:
+        _run(queue, worker, timeout, deadline)
+        # A shutdown function, or a handler that had ended its job itself, may have submitted more.
+        if not _busy(queue, worker):
+            break
     return [job for job in reversed(_finished(queue)) if _stamp(job) not in before]
 
 
@@ -58,7 +63,8 @@ def handlers_of(sources: Iterable[Source]) -> list[JobHandler]:
     return found
 
 
-def _run(queue: RedisJobQueue, worker: JobWorker, timeout: float) -> None:
+def _run(queue: RedisJobQueue, worker: JobWorker, timeout: float, deadline: float) -> None:
+    """Until the queue is quiet and the worker has ended, with all that its handlers still did."""
     failures: list[BaseException] = []
 
     def serve() -> None:
@@ -68,10 +74,9 @@ def _run(queue: RedisJobQueue, worker: JobWorker, timeout: float) -> None:
             failures.append(error)
 
     thread = threading.Thread(target=serve, name="run_worker_until_empty", daemon=True)
-    deadline = time.monotonic() + timeout
     thread.start()
     try:
-        while thread.is_alive() and _busy(queue, worker):
+        while thread.is_alive() and (_busy(queue, worker) or worker.health().active):
             if time.monotonic() > deadline:
                 raise AssertionError(f"not finished after {timeout:g} s: {_unfinished(queue)}")
             time.sleep(_LOOK_EVERY)
@@ -80,6 +85,8 @@ def _run(queue: RedisJobQueue, worker: JobWorker, timeout: float) -> None:
         thread.join(max(0.5, deadline - time.monotonic()))
     if failures:
         raise failures[0]
+    if thread.is_alive():
+        raise AssertionError(f"not finished after {timeout:g} s: the worker, which should have stopped")
 
 
 def _busy(queue: RedisJobQueue, worker: JobWorker) -> bool:
@@ -110,5 +117,7 @@ def _stamp(job: Job) -> tuple[Any, ...]:
 
 def _unfinished(queue: RedisJobQueue) -> str:
     jobs = _listed(queue, JobStatus.PROCESSING) + _listed(queue, JobStatus.PENDING)
+    if not jobs:
+        return "a handler, which goes on after the end of its job"
     shown = [f"{job.job_id} ({job.job_type}, {job.status.value}, attempt {job.attempt})" for job in jobs[:5]]
     return ", ".join(shown) + (f" and {len(jobs) - 5} more" if len(jobs) > 5 else "")

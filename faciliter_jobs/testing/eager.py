@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,12 +13,11 @@ from typing import Any, cast
 from .. import codec, context, validate
 from ..base_queue import BaseJobQueue
 from ..config import JobConfig
-from ..errors import JobNotFoundError, WaitTimeoutError
+from ..errors import JobNotFoundError, NotSerialisableError, PayloadTooLargeError, WaitTimeoutError
 from ..job import Job, JobSpec, JobStatus
-from ..middleware import Middleware, with_middleware
 from ..operations import Operations
 from ..queue import RedisJobQueue
-from ..record import Claimed, Fields, job_from_fields
+from ..record import Claimed
 from ..scripts import NewJob, Outcome
 from ..tasks import JobApp
 from ..waiting import result_of
@@ -26,17 +26,32 @@ from ..worker.executor import Executor, Served
 from ..worker.hooks import Hooks
 from ..worker.verdict import RetryPolicy, Verdicts
 from .drain import Source, handlers_of
+from .records import Records
 from .server import using_queue
 
-_LIVE = (JobStatus.PENDING, JobStatus.PROCESSING)
+# What code ends itself with, and not its test: it fails the attempt, as in a worker.
+_ENDS_OF_ITS_OWN = (Exception, SystemExit, asyncio.CancelledError)
 
 
-class _LastError(Middleware):
-    def __init__(self) -> None:
-        self.error_of: dict[str, BaseException] = {}
+class _Verdicts(Verdicts):
+    """Those of a worker, which also notes the errors; what ends a test goes on to the test."""
 
-    def error(self, job: Job, error: BaseException) -> None:
-        self.error_of[job.job_id] = error
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.error_of: dict[str, BaseException] = {}  # by token
+
+    def raised(self, claimed: Claimed, error: BaseException) -> Outcome:
+        if not isinstance(error, _ENDS_OF_ITS_OWN):
+            raise error
+        self.error_of[claimed.token] = error
+        return super().raised(claimed, error)
+
+    def completed(self, claimed: Claimed, result: object) -> Outcome:
+        try:
+            self._codec.pack(result, "result", claimed.job_id)
+        except (NotSerialisableError, PayloadTooLargeError) as error:
+            self.error_of[claimed.token] = error
+        return super().completed(claimed, result)
 
 
 class EagerQueue(BaseJobQueue):
@@ -45,7 +60,11 @@ class EagerQueue(BaseJobQueue):
 
     sources: applications, JobHandlers, or dicts of job type to function. Jobs of other types wait, as
         without a worker; delayed jobs do until `advance`.
-    raise_errors: submit raises what the last attempt of a job has raised, after the job is FAILED.
+    raise_errors: submit raises what the last attempt of a job has raised, after the job is FAILED; of several
+        jobs, the first such error, after all have run.
+
+    KeyboardInterrupt, and what a test runner ends a test with (`pytest.fail()`), leave the call that runs the
+    job, which stays PROCESSING.
     """
 
     def __init__(
@@ -59,15 +78,11 @@ class EagerQueue(BaseJobQueue):
         self.operations = Operations(JobConfig(max_payload_bytes=self.config.max_payload_bytes))
         self.connected = True
         self.raise_errors = raise_errors
-        self._errors = _LastError()
-        self._handlers = {
-            handler.get_job_type(): Served(with_middleware(handler, self._errors), None)
-            for handler in handlers_of(sources)
-        }
-        verdicts = Verdicts(self.operations.codec, RetryPolicy(max_retries, 0.0, "fixed"))
+        self._handlers = {handler.get_job_type(): Served(handler, None) for handler in handlers_of(sources)}
+        self._verdicts = _Verdicts(self.operations.codec, RetryPolicy(max_retries, 0.0, "fixed"))
         # All that it asks of a queue is its operations; handlers get it by get_job_queue().
-        self._executor = Executor(cast(RedisJobQueue, self), self._handlers, verdicts)
-        self._records: dict[str, Fields] = {}  # in order of submission
+        self._executor = Executor(cast(RedisJobQueue, self), self._handlers, self._verdicts)
+        self._records = Records(self._now_ms)
         self._running: dict[str, context.Attempt] = {}
         self._ahead_ms = 0
 
@@ -76,15 +91,10 @@ class EagerQueue(BaseJobQueue):
     def advance(self, seconds: float) -> None:
         """Moves this queue's time on, and runs the delayed jobs that are due then, earliest first."""
         self._ahead_ms += validate.milliseconds(seconds, "seconds")
-        due = [i for i, record in self._records.items() if b"due_at" in record and self._is_ready(record)]
-        for job_id in sorted(due, key=lambda i: int(self._records[i][b"due_at"])):
-            self._run(job_id)
+        self._run_all(self._records.ready())
 
     def _now_ms(self) -> int:
         return int(time.time() * 1000) + self._ahead_ms
-
-    def _is_ready(self, record: Fields) -> bool:
-        return record[b"status"] == b"pending" and int(record.get(b"due_at", 0)) <= self._now_ms()
 
     # --- submit -----------------------------------------------------------------------------------
 
@@ -118,72 +128,49 @@ class EagerQueue(BaseJobQueue):
         return self._submit([validate.new_job(spec, self.config) for spec in specs])
 
     def _submit(self, jobs: list[NewJob]) -> list[str]:
-        new = [job for job in jobs if job.job_id not in self._records]
-        self._records.update((job.job_id, self._record(job)) for job in new)
-        for job in new:
-            self._run(job.job_id)
+        new = []
+        for job in jobs:
+            if job.job_id not in self._records:
+                self._records.add(job)
+                new.append(job.job_id)
+        self._run_all(new)
         return [job.job_id for job in jobs]
-
-    def _record(self, job: NewJob) -> Fields:
-        now = self._now_ms()
-        due = now + job.delay_ms if job.delay_ms is not None else job.run_at_ms
-        values: dict[bytes, Any] = {
-            b"status": "pending", b"type": job.job_type, b"at": now, b"ttl": job.ttl_ms,
-            b"co": job.company, b"u": job.user, b"session": job.session,
-            b"in": job.input, b"metadata": job.metadata, b"due_at": due, b"timeout_ms": job.timeout_ms,
-            b"max_retries": job.max_retries, b"retry_delay_ms": job.retry_delay_ms,
-        }  # fmt: skip
-        return {name: _bytes(value) for name, value in values.items() if value is not None}
 
     # --- run --------------------------------------------------------------------------------------
 
-    def _run(self, job_id: str) -> None:
-        record = self._records[job_id]
-        while self._is_ready(record) and record[b"type"].decode() in self._handlers:
-            claimed = self._start(job_id)
-            attempt = self._running[job_id] = self._executor.new_attempt(claimed)
-            try:
-                outcome = self._executor.perform(claimed, attempt)
-            finally:
-                del self._running[job_id]
-            # It may have ended by complete_job, fail_job or cancel_job meanwhile.
-            if outcome is not None and record[b"status"] == b"processing":
-                self._end(job_id, outcome)
-        error = self._errors.error_of.pop(job_id, None)
-        if self.raise_errors and error is not None and record[b"status"] == b"failed":
-            raise error
+    def _run_all(self, job_ids: Iterable[str]) -> None:
+        errors = [error for error in map(self._run, job_ids) if error is not None]
+        if self.raise_errors and errors:
+            raise errors[0]
 
-    def _start(self, job_id: str) -> Claimed:
-        record = self._records[job_id]
-        attempt = int(record.get(b"attempt", 0)) + 1
-        for name in (b"progress", b"progress_message"):
-            record.pop(name, None)
-        self._write(job_id, status="processing", attempt=attempt, started_at=self._now_ms(), worker="eager")
-        return Claimed(job_id, f"{job_id}.{attempt}", dict(record))
+    def _run(self, job_id: str) -> BaseException | None:
+        """Runs the job until it has ended or must wait. Returns what has made it FAILED."""
+        error = None
+        while self._can_run(job_id):
+            error = self._attempt(job_id)
+        return error if self._records.status(job_id) is JobStatus.FAILED else None
 
-    def _end(self, job_id: str, outcome: Outcome) -> None:
-        record = self._records[job_id]
-        if outcome.ending == "completed":
-            self._write(job_id, status="completed", result=outcome.payload)
-            return
-        retries = int(record.get(b"retries", 0))
-        if outcome.traceback:
-            self._write(job_id, traceback=outcome.traceback)
-        if outcome.max_retries >= 0 and retries < int(record.get(b"max_retries", outcome.max_retries)):
-            self._write(job_id, status="pending", retries=retries + 1, last_error=outcome.payload)
-        else:
-            self._write(job_id, status="failed", error=outcome.payload)
+    def _can_run(self, job_id: str) -> bool:
+        if job_id in self._running:  # its handler has made it wait again: whoever runs that runs it again
+            return False
+        job = self._records.job(job_id) if self._records.is_ready(job_id) else None
+        return job is not None and job.job_type in self._handlers
 
-    def _write(self, job_id: str, **values: Any) -> None:
-        record = self._records[job_id]
-        record.update((name.encode(), _bytes(value)) for name, value in values.items())
-        record[b"updated_at"] = _bytes(self._now_ms())
+    def _attempt(self, job_id: str) -> BaseException | None:
+        claimed = self._records.start(job_id)
+        attempt = self._running[job_id] = self._executor.new_attempt(claimed)
+        try:
+            outcome = self._executor.perform(claimed, attempt)
+        finally:
+            del self._running[job_id]
+        if outcome is not None:
+            self._records.end(outcome)
+        return self._verdicts.error_of.pop(claimed.token, None)
 
     # --- read -------------------------------------------------------------------------------------
 
     def get_job(self, job_id: str) -> Job | None:
-        record = self._records.get(validate.job_id(job_id))
-        return None if record is None else job_from_fields(job_id, record)
+        return self._records.job(validate.job_id(job_id))
 
     def get_job_result(self, job_id: str) -> Any:
         job = self.get_job(job_id)
@@ -208,65 +195,59 @@ class EagerQueue(BaseJobQueue):
         user_id: str | None = None,
         limit: int = 100,
     ) -> list[Job]:
+        company = validate.tenant(company_id, "company_id")
+        user = validate.tenant(user_id, "user_id")
         wanted = None if status is None else validate.status(status)
-        found = [job_from_fields(job_id, record) for job_id, record in reversed(self._records.items())]
         fitting = [
             job
-            for job in found
+            for job in self._records.newest_first()
             if wanted in (None, job.status)
-            and company_id in (None, job.company_id)
-            and user_id in (None, job.user_id)
+            and company in (None, job.company_id)
+            and user in (None, job.user_id)
         ]
         return fitting[: validate.integer(limit, "limit", 0, validate.MAX_LIMIT)]
 
     # --- progress and ends ------------------------------------------------------------------------
 
-    def _is(self, job_id: str, *statuses: JobStatus) -> bool:
-        record = self._records.get(validate.job_id(job_id))
-        return record is not None and JobStatus(record[b"status"].decode()) in statuses
-
-    def update_job_progress(self, job_id: str, progress: float, message: str | None = None) -> bool:
-        reached = validate.progress(progress)
-        text = None if message is None else validate.text(message, "message")
-        if not self._is(job_id, *_LIVE):
-            return False
-        reached = max(reached, int(self._records[job_id].get(b"progress", 0)))
-        self._write(job_id, progress=reached, **({} if text is None else {"progress_message": text}))
-        return True
+    def update_job_progress(
+        self, job_id: str, progress: float, message: str | None = None, *, reset: bool = False
+    ) -> bool:
+        job_id, token = validate.job_id(job_id), context.token_for(job_id)
+        text = "" if message is None else validate.text(message, "message")
+        return self._records.progress(job_id, token, validate.progress(progress), text, reset)
 
     def complete_job(self, job_id: str, result: Any = None) -> bool:
+        job_id, token = validate.job_id(job_id), context.token_for(job_id)
         packed = codec.pack(result, "result", self.config.max_payload_bytes)
-        if not self._is(job_id, *_LIVE):
-            return False
-        self._write(job_id, status="completed", result=packed)
-        return True
+        return self._records.complete(job_id, token, packed)
 
     def fail_job(self, job_id: str, error: str) -> bool:
-        text = validate.text(error, "error")
-        if not self._is(job_id, *_LIVE):
-            return False
-        self._write(job_id, status="failed", error=text)
-        return True
+        job_id, token = validate.job_id(job_id), context.token_for(job_id)
+        return self._records.fail(job_id, token, validate.text(error, "error"))
 
     def cancel_job(self, job_id: str) -> bool:
         return self._cancel(job_id, "cancelled")
 
     def _cancel(self, job_id: str, reason: str) -> bool:
-        if not self._is(job_id, *_LIVE):
+        reason = validate.text(reason, "reason")
+        if not self._records.cancel(validate.job_id(job_id), reason):
             return False
-        self._write(job_id, status="cancelled", error=reason)
-        if job_id in self._running:
-            self._running[job_id].cancelled.tell(reason)
+        attempt = self._running.get(job_id)
+        if attempt is not None and attempt.token == self._records.token(job_id):
+            attempt.cancelled.tell(reason)
         return True
 
     def retry_job(self, job_id: str) -> bool:
-        if not self._is(job_id, JobStatus.FAILED, JobStatus.CANCELLED):
-            return False
-        for name in (b"retries", b"error", b"due_at"):
-            self._records[job_id].pop(name, None)
-        self._write(job_id, status="pending")
-        self._run(job_id)
-        return True
+        return self._again(job_id, self._records.retry(validate.job_id(job_id)))
+
+    def _requeue(self, job_id: str, error: str) -> bool:
+        text = validate.text(error, "error")
+        return self._again(job_id, self._records.requeue(job_id, context.token_for(job_id), text))
+
+    def _again(self, job_id: str, accepted: bool) -> bool:
+        if accepted:
+            self._run_all([job_id])
+        return accepted
 
     def update_job_status(self, job_id: str, status: JobStatus, error: str | None = None) -> bool:
         wanted = validate.status(status)
@@ -276,16 +257,17 @@ class EagerQueue(BaseJobQueue):
             return self.fail_job(job_id, error or "failed")
         if wanted is JobStatus.CANCELLED:
             return self._cancel(job_id, error or "cancelled")
-        if wanted is JobStatus.PENDING and self._is(job_id, JobStatus.FAILED, JobStatus.CANCELLED):
+        now = self._records.status(validate.job_id(job_id))
+        if wanted is JobStatus.PENDING and now is JobStatus.PROCESSING:
+            return self._requeue(job_id, error or "given up")
+        if wanted is JobStatus.PENDING and now is not None and now.is_terminal:
             return self.retry_job(job_id)
-        return self._is(job_id, wanted)
+        return now is wanted
 
     def get_pending_job(self) -> Job | None:
-        """The oldest job that waits because nobody handles its type; the caller ends it."""
-        for job_id, record in self._records.items():
-            if self._is_ready(record):
-                return self._start(job_id).job()
-        return None
+        """The job that waits longest because nobody handles its type; the caller ends it."""
+        job_id = next(iter(self._records.ready()), None)
+        return None if job_id is None else self._records.start(job_id).job()
 
     # --- the rest of BaseJobQueue -----------------------------------------------------------------
 
@@ -299,19 +281,8 @@ class EagerQueue(BaseJobQueue):
         return True
 
     def cleanup_old_jobs(self, older_than_seconds: float = 86400) -> int:
-        latest = self._now_ms() - validate.milliseconds(older_than_seconds, "older_than_seconds")
-        old = [
-            job_id
-            for job_id, record in self._records.items()
-            if not self._is(job_id, *_LIVE) and int(record[b"updated_at"]) <= latest
-        ]
-        for job_id in old:
-            del self._records[job_id]
-        return len(old)
-
-
-def _bytes(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()
+        age = validate.milliseconds(older_than_seconds, "older_than_seconds")
+        return self._records.purge(self._now_ms() - age)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,13 @@ class Point:
     tags: set[str] = field(default_factory=set)
 
 
+@dataclass(frozen=True)
+class Point3:
+    x: int
+    y: int
+    z: int
+
+
 class Order(pydantic.BaseModel):
     id: UUID
     at: datetime

@@ -7,9 +7,10 @@ import logging
 
 import pytest
 
-from faciliter_jobs import InvalidTypeError, Job, JobHandler, JobStatus, JobWorker
+from faciliter_jobs import InvalidTypeError, Job, JobCancelledError, JobHandler, JobStatus, JobWorker
 from faciliter_jobs.handlers import FunctionHandler
 from faciliter_jobs.middleware import GiveUpOn, Middleware, RetryOn, Timing, with_middleware
+from faciliter_jobs.tasks import JobApp
 
 
 class Note(Middleware):
@@ -124,6 +125,18 @@ def test_rules_say_which_errors_are_worth_another_attempt(queue, rule, runs):
     assert "in handle" in job.traceback
 
 
+@pytest.mark.parametrize("rule", [GiveUpOn(Exception), RetryOn(OSError)])
+def test_no_rule_makes_an_attempt_that_was_called_off_final(rule):
+    stopped = JobCancelledError("the worker stops")
+
+    def stop(job, call_next):
+        raise stopped
+
+    with pytest.raises(JobCancelledError) as raised:
+        with_middleware(EchoHandler(), rule, stop).handle(_job())
+    assert raised.value is stopped
+
+
 def test_timing_logs_each_attempt(queue, caplog):
     caplog.set_level(logging.INFO, "faciliter_jobs.timing")
     handler = with_middleware(EchoHandler(), Timing())
@@ -132,6 +145,27 @@ def test_timing_logs_each_attempt(queue, caplog):
     said = [(r.job_id, r.getMessage(), r.seconds) for r in caplog.records if r.name.endswith("timing")]
     assert said[0][0] == done.job_id and "attempt 1 completed after" in said[0][1] and said[0][2] > 0
     assert said[1][0] == failed.job_id and "attempt 1 failed with KeyError after" in said[1][1]
+
+
+def test_one_timing_may_go_round_a_job_twice(jobs, run, caplog):
+    caplog.set_level(logging.INFO, "faciliter_jobs.timing")
+    timing, mail = Timing(), JobApp()
+    for app in (jobs, mail):
+        app.middleware(timing)
+    jobs.include(mail)
+
+    @mail.task(max_retries=0)
+    def send(to: str) -> str:
+        return to
+
+    assert run(send.submit("ann")).result == "ann"
+    outer, inner = (r.seconds for r in reversed(caplog.records) if r.name.endswith("timing"))
+    assert outer > inner
+    assert timing._started == {}, "nothing is kept of a job that is done"
+
+
+def test_timing_fails_no_job_that_it_has_not_seen_begin():
+    Timing().after(_job(), None)
 
 
 def test_an_application_wraps_each_of_its_tasks(jobs, run):

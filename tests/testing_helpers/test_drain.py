@@ -37,6 +37,47 @@ def test_it_runs_what_waits_and_what_that_submits_and_returns_the_finished_jobs(
     assert run_worker_until_empty(queue, jobs) == [], "what finished before isn't returned again"
 
 
+def _goes_on(queue, seconds):
+    """A handler that has ended its job, and submits another some time later."""
+
+    def first(job):
+        queue.complete_job(job.job_id, {"ok": 1})
+        time.sleep(seconds)
+        queue.submit_job("next")
+
+    return {"first": first, "next": lambda job: "ran"}
+
+
+@pytest.mark.parametrize("executor", ["thread", "process", "asyncio"])
+def test_what_a_handler_submits_after_the_end_of_its_job_is_run_too(queue, executor):
+    queue.submit_job("first")
+    done = run_worker_until_empty(queue, _goes_on(queue, 0.05), executor=executor)
+    assert [(job.job_type, job.result) for job in done] == [("first", {"ok": 1}), ("next", "ran")]
+
+
+def test_what_is_submitted_while_the_worker_ends_is_run_too(queue):
+    jobs = JobApp(queue)
+    late = ["late"]
+
+    @jobs.task
+    def note(word: str) -> str:
+        return word
+
+    @jobs.on_shutdown
+    def submit_late():
+        if late:
+            note.submit(late.pop())
+
+    note.submit("first")
+    assert [job.result for job in run_worker_until_empty(queue, jobs)] == ["first", "late"]
+
+
+def test_a_handler_that_does_not_end_after_its_job_is_told_of(queue):
+    queue.submit_job("first")
+    with pytest.raises(AssertionError, match=r"not finished after 0\.3 s: a handler, which goes on"):
+        run_worker_until_empty(queue, _goes_on(queue, 1.0), timeout=0.3)
+
+
 def test_startup_and_shutdown_functions_are_run(queue):
     jobs = JobApp(queue)
     events = []

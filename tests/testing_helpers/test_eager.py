@@ -18,6 +18,7 @@ from faciliter_jobs import (
     UnrecoverableError,
     cancel_job,
     complete_job,
+    fail_job,
     get_job_queue,
     get_job_result,
     get_job_status,
@@ -184,6 +185,106 @@ def test_errors_are_raised_where_the_test_wants_them():
 def test_an_error_that_a_retry_mended_is_not_raised():
     with eager({"t": _fails_twice}, raise_errors=True) as queue:
         assert queue.get_job(submit_job("t")).result == 2
+
+
+def test_the_rest_of_a_batch_is_run_before_the_first_error_is_raised():
+    def handle(job):
+        if job.input_data["broken"]:
+            raise ValueError(job.job_id)
+
+    queue = EagerQueue({"t": handle}, max_retries=0, raise_errors=True)
+    with pytest.raises(ValueError, match="b"):
+        queue.submit_jobs(JobSpec("t", {"broken": i in "bc"}, job_id=i) for i in "abcd")
+    assert [queue.get_job(i).status.value for i in "abcd"] == ["completed", "failed", "failed", "completed"]
+
+
+def test_all_that_is_due_is_run_before_the_first_error_is_raised():
+    queue = EagerQueue({"_work": _work, "_fails": _fails}, max_retries=0, raise_errors=True)
+    queue.submit_job("_work", {"n": 1}, job_id="second", delay=20)
+    queue.submit_job("_fails", delay=10)
+    with pytest.raises(KeyError, match="gone"):
+        queue.advance(30)
+    assert queue.get_job("second").status is JobStatus.COMPLETED
+
+
+def test_a_result_that_cannot_be_stored_is_an_error_to_raise():
+    queue = EagerQueue({"t": _returns_what_cannot_be_stored}, raise_errors=True)
+    with pytest.raises(NotSerialisableError, match=r"result\.lock"):
+        queue.submit_job("t")
+    assert queue.list_jobs()[0].status is JobStatus.FAILED
+
+
+def test_the_error_of_an_awaitable_that_a_plain_function_returns_is_raised():
+    async def later():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        EagerQueue({"t": lambda job: later()}, max_retries=0, raise_errors=True).submit_job("t")
+
+
+def test_an_earlier_attempts_error_is_not_raised_for_one_that_raised_nothing():
+    def handle(job):
+        if job.attempt == 1:
+            raise ValueError
+        fail_job(job.job_id, "no more")
+
+    with eager({"t": handle}, raise_errors=True) as queue:
+        assert queue.get_job(submit_job("t")).error == "no more"
+
+
+def _interrupted(job):
+    raise KeyboardInterrupt
+
+
+def _fails_the_test(job):
+    pytest.fail("the test's own")
+
+
+async def _fails_the_test_later(job):
+    await asyncio.sleep(0)
+    pytest.skip("not here")
+
+
+@pytest.mark.parametrize(
+    ("handle", "error"),
+    [
+        (_interrupted, KeyboardInterrupt),
+        (_fails_the_test, pytest.fail.Exception),
+        (_fails_the_test_later, pytest.skip.Exception),
+    ],
+)
+def test_what_ends_a_test_is_not_taken_for_the_jobs_failure(handle, error):
+    runs = []
+
+    def noted(job):
+        runs.append(job.attempt)
+        return handle(job)
+
+    queue = EagerQueue({"t": noted})
+    with pytest.raises(error):
+        queue.submit_job("t")
+    assert runs == [1], "nothing is tried again"
+
+
+def test_what_ends_a_test_does_so_from_a_job_within_a_job():
+    handlers = {"outer": lambda job: submit_job("inner"), "inner": _fails_the_test}
+    with eager(handlers), pytest.raises(pytest.fail.Exception, match="the test's own"):
+        submit_job("outer")
+
+
+def _exits(job):
+    raise SystemExit(3)
+
+
+def _is_cancelled_by_nobody(job):
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("handle", [_exits, _is_cancelled_by_nobody])
+def test_what_code_ends_itself_with_fails_the_attempt(handle):
+    queue = EagerQueue({"t": handle}, max_retries=1)
+    job = queue.get_job(queue.submit_job("t"))
+    assert (job.status, job.attempt) == (JobStatus.FAILED, 2)
 
 
 def test_delayed_jobs_run_when_their_time_has_come():
