@@ -4,8 +4,9 @@ user, its data kept on disk.
     queue = create_job_queue(config=JobConfig.from_url("embedded://"))
 
 The first process starts the server, later ones find it by its unix socket, and the last one to end
-stops it; the append-only file keeps the data (at most one second of it is lost when the machine
-dies). Who uses it is known by a shared file lock, which the system drops even after `kill -9`.
+stops it (but not a forked one that ends by `os._exit`, as multiprocessing's do); the append-only file keeps
+the data (at most one second of it is lost when the machine dies, or its disk is full). Who uses it is known by
+a shared file lock, which the system drops even after `kill -9`.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ log = logging.getLogger("faciliter_jobs.embedded")
 _OLDEST = (6, 2)
 _START_TIMEOUT = 30.0  # seconds; a large append-only file takes a while to load
 _LONGEST_SOCKET_PATH = 100  # the system's limit is 104 to 108 bytes
+_SOCKET = "server.sock"  # always in the data directory: whoever finds it there finds the server of this data
 
 # Held open while this process uses a server: data directory -> lock file.
 _in_use: dict[Path, IO[bytes]] = {}
@@ -100,7 +102,14 @@ def ensure_server(directory: str | Path | None = None, *, durable: bool = True) 
     if sys.platform == "win32":
         raise EmbeddedServerError("there is no embedded server on Windows: set JOB_QUEUE_URL to a server")
     home = _home(directory)
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return _ensure(home, durable)
+    except OSError as error:
+        raise EmbeddedServerError(f"{home} can't be used: {error}") from error
+
+
+def _ensure(home: Path, durable: bool) -> Path:
     path = _socket_path(home)
     with _locked(home / "start.lock"):
         if _listens(path):
@@ -117,7 +126,7 @@ def ensure_server(directory: str | Path | None = None, *, durable: bool = True) 
         if home not in _in_use:
             import fcntl
 
-            users = (home / "users.lock").open("ab")
+            users = _private(home / "users.lock")
             fcntl.flock(users, fcntl.LOCK_SH)
             _in_use[home] = users
             atexit.register(release_server, home)
@@ -134,7 +143,7 @@ def release_server(directory: str | Path) -> None:
         import fcntl
 
         users.close()  # not unlocked: a forked child that uses the server still holds it
-        with (home / "users.lock").open("ab") as last:
+        with _private(home / "users.lock") as last:
             try:
                 fcntl.flock(last, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -146,21 +155,33 @@ def release_server(directory: str | Path) -> None:
 def _locked(path: Path) -> Iterator[None]:
     import fcntl  # not on Windows, where ensure_server has said so
 
-    with path.open("ab") as lock:
+    with _private(path) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
+def _private(path: Path) -> IO[bytes]:
+    """Opened for who owns it only: whoever may read a file may lock it, and so hold up everybody."""
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+    with contextlib.suppress(PermissionError):
+        os.fchmod(file.fileno(), 0o600)
+    return file
+
+
 def _socket_path(home: Path) -> Path:
-    """In the data directory, or under a short name when that one's path is too long for a socket."""
-    path = home / "server.sock"
+    """How to reach the socket in the data directory: by a short name of that directory when the path is too
+    long for a socket. Processes may have different short names (by TMPDIR); the socket is the same."""
+    path = home / _SOCKET
     if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
         return path
     short = Path(tempfile.gettempdir()) / f"faciliter-jobs-{os.getuid()}"
     short.mkdir(mode=0o700, exist_ok=True)
     if short.stat().st_uid != os.getuid():
         raise EmbeddedServerError(f"{short} belongs to another user")
-    return short / f"{hashlib.sha1(os.fsencode(home)).hexdigest()[:16]}.sock"
+    link = short / hashlib.sha1(os.fsencode(home)).hexdigest()[:16]
+    with contextlib.suppress(FileExistsError):
+        link.symlink_to(home, target_is_directory=True)
+    return link / _SOCKET
 
 
 def _client(path: Path) -> redis.Redis:
@@ -199,7 +220,7 @@ def _answers(path: Path) -> bool:
 def _start(binary: Path, home: Path, path: Path, durable: bool) -> None:
     options = {
         "port": "0",
-        "unixsocket": str(path),
+        "unixsocket": _SOCKET,  # in `dir`, however long that one's path is
         "unixsocketperm": "700",
         "dir": str(home),
         "logfile": str(home / "server.log"),
@@ -218,6 +239,7 @@ def _start(binary: Path, home: Path, path: Path, durable: bool) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C in a terminal ends its users, not the server under them
+        umask=0o077,  # the data is as private as the socket, also in a directory that was there before
     )
     deadline = time.monotonic() + _START_TIMEOUT
     while not _answers(path):

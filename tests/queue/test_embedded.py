@@ -200,6 +200,18 @@ def test_jobs_survive_the_kill_of_the_server_itself(use, tmp_path):
     assert _python(_READ, str(tmp_path / "data"), job_id) == "{'n': 42} []"
 
 
+def test_processes_with_different_temporary_directories_share_one_server_whatever_its_path(use, tmp_path):
+    """Two servers on one append-only file would run jobs twice and lose others."""
+    directory = tmp_path / ("p" * 60) / ("q" * 60)
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+        users = [use(directory, TMPDIR=temporary) for temporary in (one, other)]
+        assert users[0].run_id == users[1].run_id
+        pid = users[0].server_pid
+        for user in users:
+            user.leave()
+        until(lambda: not _is_running(pid))
+
+
 def test_a_path_too_long_for_a_socket_works(tmp_path):
     long = tmp_path / ("d" * 120) / ("e" * 120)
     job_id = _python(_SUBMIT, str(long))
@@ -225,6 +237,23 @@ def test_the_data_can_be_read_by_its_owner_only(use, tmp_path):
     user = use()
     assert user.socket.stat().st_mode & 0o077 == 0
     assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+
+
+def test_nor_in_a_directory_that_others_may_read(use, tmp_path):
+    directory = tmp_path / "data"
+    directory.mkdir(mode=0o755)
+    with redis.Redis(unix_socket_path=str(use().socket)) as client:
+        client.set("k", "secret")
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    assert {"start.lock", "users.lock"} <= {path.name for path in files} and len(files) > 3
+    assert [path.name for path in files if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.parametrize("directory", ["file", "file/below"])
+def test_a_directory_that_can_not_be_used_is_named(tmp_path, directory):
+    (tmp_path / "file").touch()
+    with pytest.raises(EmbeddedServerError, match=f"{tmp_path / directory} can't be used"):
+        create_job_queue(config=JobConfig(embedded=str(tmp_path / directory)))
 
 
 def test_release_stops_a_server_that_nobody_else_uses(tmp_path):
