@@ -242,7 +242,7 @@ class AsyncJobQueue:
     # --- work without a JobWorker -----------------------------------------------------------------
 
     async def get_pending_job(self, job_types: Iterable[str] = (), *, lease: float = 3600.0) -> Job | None:
-        claiming = asyncio.ensure_future(self.transport.run(self.operations.claim_one(job_types, lease)))
+        claiming = asyncio.ensure_future(self.transport.perform(self.operations.claim_one(job_types, lease)))
         try:
             claimed = await asyncio.shield(claiming)
         except asyncio.CancelledError:

@@ -5,8 +5,8 @@ user, its data kept on disk.
 
 The first process starts the server, later ones find it by its unix socket, and the last one to end
 stops it (but not a forked one that ends by `os._exit`, as multiprocessing's do); the append-only file keeps
-the data (at most one second of it is lost when the machine dies, or its disk is full). Who uses it is known by
-a shared file lock, which the system drops even after `kill -9`.
+the data (at most one second of it is lost when the machine dies, or its disk is full). Who uses it is known
+by a shared file lock, which the system drops even after `kill -9`.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ from .scripts import Call, Command, Ending, NewJob, Problem, Stats, Steps
 # newest first, and users' indexes don't tell what runs
 SCHEMA_VERSION = 5
 
+_TENDED = 100  # due, lost and old jobs each, when there is nothing to claim
 _PAGE = 500  # records in one script call, at most
 _CLEANUP_BATCH = 1000
 _SUBMIT_BATCH = 1000
@@ -264,14 +265,20 @@ class Operations:
 
     # --- work without a JobWorker, upkeep ---------------------------------------------------------
 
-    def claim_one(self, job_types: Iterable[str], lease: float) -> Call[list[Claimed]]:
-        return scripts.claim(
+    def claim_one(self, job_types: Iterable[str], lease: float) -> Steps[list[Claimed]]:
+        claim = scripts.claim(
             self.tag,
             worker=self.worker,
             lease_ms=validate.milliseconds(lease, "lease", low=0.1),
             want=1,
             types=[validate.job_type(t, "job_types") for t in validate.several(job_types, "job_types")],
         )
+        claimed: list[Claimed] = yield claim
+        if not claimed:
+            # What is due, or was given up, comes back by upkeep, and there may be no worker that does it.
+            yield scripts.tend(self.tag, limit=_TENDED)
+            claimed = yield claim
+        return claimed
 
     def begin(self, claimed: list[Claimed]) -> Steps[Job | None]:
         """What `claim_one` has claimed, to be run by the caller. A job that can't be read doesn't stay in its

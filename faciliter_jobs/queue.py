@@ -277,12 +277,13 @@ class RedisJobQueue(BaseJobQueue):
 
     def get_pending_job(self, job_types: Iterable[str] = (), *, lease: float = 3600.0) -> Job | None:
         """Claims the next job (of any type, or of these) for the caller, who ends it by
-        `complete_job` or `fail_job` within `lease` seconds; else it is given to someone else.
+        `complete_job` or `fail_job` within `lease` seconds; else it is given to someone else. Where nothing
+        waits, it does a worker's upkeep first: jobs that are due or whose lease has passed wait again.
 
         Raises MissingKeyError, and gives the job back, when it is encrypted with an unknown key;
         UndecodableError, with the job's id, when the job can't be read: then it is FAILED with the reason.
         """
-        claimed = self.transport.run(self.operations.claim_one(job_types, lease))
+        claimed = self.transport.perform(self.operations.claim_one(job_types, lease))
         return self.transport.perform(self.operations.begin(claimed))
 
     # --- upkeep (workers do it in passing) --------------------------------------------------------

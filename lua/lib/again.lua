@@ -5,6 +5,7 @@
 local function requeue(job, delay_ms, ...)
   redis.call('HDEL', job.key, 'worker') -- first: a user whose ACL lacks it is refused before a change
   place.leave(job)
+  finish.count_unbegun(job)
   redis.call('HSET', job.key, 'status', 'pending', 'updated_at', STAMP, 'due_at',
     NOW + delay_ms, ...)
   job.status, job.worker = 'pending', nil

@@ -62,7 +62,13 @@ local function expired(limit)
   local most = math.max(1, math.floor(limit / chunks.SIZE))
   local due = redis.call('ZRANGEBYSCORE', keys.expiry(), '-inf', NOW, 'LIMIT', 0, most)
   local counts = { purged = 0, expired = 0, more = #due == most }
-  for _, chunk in ipairs(due) do visit_chunk(tonumber(chunk), counts) end
+  for _, chunk in ipairs(due) do
+    if tonumber(chunk) then
+      visit_chunk(tonumber(chunk), counts)
+    else
+      redis.call('ZREM', keys.expiry(), chunk) -- whatever it is: it would hold up all upkeep
+    end
+  end
   flush()
   return counts
 end

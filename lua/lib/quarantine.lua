@@ -1,4 +1,4 @@
--- include: keys, clock, record, index, lanes, expiry
+-- include: keys, clock, record, index, lanes, expiry, notice
 -- Records that no transition can work with: a key of another type, a field that is missing or makes no
 -- sense. Such a job becomes FAILED with the reason, and takes no other with it. It writes at once,
 -- so that it can be defined in the seldom taken branch that needs it.
@@ -95,7 +95,9 @@ local function look(id)
   if not job then return false end
   leave_all(job)
   mend_fields(job)
+  local was_live = not record.is_finished(job)
   local status = end_it(job, reason)
+  if was_live then notice.ended(job, status) end
   job.updated_at = redis.call('HGET', job.key, 'updated_at') or job.at
   redis.call('ZADD', keys.finished(status), job.updated_at, id)
   local listed, scores = index.places_of(job, status)

@@ -36,11 +36,21 @@ local function interleave(popped, into)
   end
 end
 
+-- The oldest jobs of a lane; nil when something else stands in its place. That is for the doctor: an error in
+-- the middle of a claim would leave what other lanes gave nowhere.
+local function pop(lane, share)
+  local found = redis.pcall('ZPOPMAX', lane, share)
+  if not found.err then return found end
+  if not string.find(found.err, 'WRONGTYPE', 1, true) then redis.call('ZPOPMAX', lane, share) end -- raised again
+  return nil
+end
+
 -- Whole rounds of the ring at a time: as if each job were taken alone, in fewer commands, while no more than
 -- `most` companies wait (decision 25).
 local function take_level(level, job_type, want, most, into)
   local ring = keys.ring(level, job_type)
   local all_begin_with = keys.lane(level, job_type, '') -- the company is the end of a lane's name
+  local no_lane = keys.lane(level, '', '') -- a key that isn't there: no type is empty
   while #into < want do
     local room = want - #into
     local companies = redis.call('ZRANGE', ring, '0', string.format('%d', math.min(room, most) - 1))
@@ -49,7 +59,8 @@ local function take_level(level, job_type, want, most, into)
     local share, served, popped = string.format('%d', math.floor(room / #companies)), {}, {}
     for i, company in ipairs(companies) do
       served[i] = all_begin_with .. company
-      popped[i] = redis.call('ZPOPMAX', served[i], share)
+      popped[i] = pop(served[i], share)
+      if not popped[i] then popped[i], served[i] = {}, no_lane end -- its company leaves the ring
     end
     send_on(ring, job_type, companies, served, turn)
     interleave(popped, into)

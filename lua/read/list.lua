@@ -10,8 +10,8 @@
 local MOST_TYPES = 1000
 local LOOKS = 200
 
--- Nothing is read: by this command, which nothing but a listing needs, the server's access rules refuse
--- listings to producers and workers (faciliter_jobs/acl.py).
+-- Nothing is read: by this command, which nothing but a listing needs, the server's access rules refuse this
+-- script to producers and workers (faciliter_jobs/acl.py). Commands of their own they can't keep from reading.
 redis.call('ZREVRANGEBYSCORE', keys.index(), '-inf', '-inf', 'LIMIT', 0, 0)
 
 local company, user, before_seq, limit, max_bytes = unpack(ARGV, 1, 5)

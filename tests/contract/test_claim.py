@@ -374,3 +374,14 @@ def test_a_damaged_record_takes_no_other_job_with_it(stage, damage):
     if damage == ("DEL",):
         stage.client.set(key, "something else")
     assert [c.job_id for c in stage.claim(10)] == others
+
+
+def test_something_else_in_a_lane_s_place_costs_no_other_company_its_jobs(stage):
+    """The doctor sets it aside, and the jobs that the record says wait there wait again."""
+    stage.check = False
+    ids = {company: [stage.submit(company=company) for _ in range(3)] for company in "abc"}
+    stage.client.set(stage.tag + "lane:0:1:t:b", "junk")
+    claimed = [job.job_id for _ in range(6) for job in stage.claim(2)]
+    assert sorted(claimed) == sorted(ids["a"] + ids["c"])
+    stage.queue.doctor(repair=True)
+    assert [job.job_id for job in stage.claim(9)] == ids["b"]

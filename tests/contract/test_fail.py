@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.contract import MISSING, PENDING_STATES, PROCESSING, STATES
+from tests.support.contract import IN_INBOX, MISSING, PENDING_STATES, PROCESSING, STATES
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -155,6 +155,14 @@ def test_a_retry_without_delay_is_handed_to_a_parked_worker(stage):
     stage.park("w2")
     stage.fail(job_id, token, token, max_retries=3)
     assert stage.places(job_id) == ["inbox:w2", "leases"]
+
+
+def test_a_hand_over_that_was_failed_from_outside_was_no_attempt(stage):
+    job_id = stage.job_in(IN_INBOX)
+    stage.fail(job_id, max_retries=3)
+    assert stage.job(job_id).attempt == 0
+    stage.claim_one("w9")
+    assert stage.job(job_id).attempt == 1
 
 
 def test_the_ttl_of_a_retry_counts_from_its_due_time(stage):

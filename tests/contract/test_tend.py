@@ -36,3 +36,13 @@ def test_it_says_when_to_go_on_while_more_is_due_than_one_step_takes(stage):
     assert tend(3) == 0
     assert tend(300) is None
     assert stage.queue.doctor() == []
+
+
+def test_what_is_no_chunk_does_not_hold_up_upkeep(stage):
+    stage.check = False
+    stage.client.zadd(stage.tag + "expiry", {"abc": 1})
+    due = stage.submit(delay_ms=1_000)
+    stage.clock.advance(2)
+    stage.run(scripts.tend(stage.tag, limit=100))
+    assert stage.places(due) == ["lane"]
+    assert stage.client.zscore(stage.tag + "expiry", "abc") is None

@@ -56,6 +56,17 @@ def test_it_says_how_a_job_stands(either_stage, state):
     assert watch(stage, job_id, "nobody", job_id) == [expected, None, expected]
 
 
+def test_the_end_of_a_job_whose_record_is_damaged_is_announced(stage, ear):
+    stage.check = False
+    job_id = stage.submit()
+    watch(stage, job_id)
+    stage.client.hset(stage.tag + "job:" + job_id, "ttl", "abc")
+    assert stage.claim(1) == []
+    assert ear.heard() == [(job_id, "failed")]
+    stage.claim(1)
+    assert ear.heard() == []
+
+
 def test_of_no_job_it_says_nothing(stage):
     assert watch(stage) == []
 

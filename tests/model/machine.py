@@ -307,13 +307,16 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(wanted=wanted_types)
     def get_pending_job(self, wanted: tuple[str, ...]) -> None:
         wanted = self._types(wanted)
+        calls = len(self.calls)
         job = self.queue.get_pending_job(wanted, lease=30)
-        given = []
+        worker, given = self.queue.operations.worker, []
+        if "tend" in [call.script for call, _ in self.calls[calls:]]:
+            self.model.claim(worker, 1, wanted, 30_000, [], is_shared=True)
+            self._tended()
         if job is not None:
             assert job == self.queue.get_job(job.job_id)
             given = [(job.job_id, self._run_claim().token)]
             self.attempts += given
-        worker = self.queue.operations.worker
         self.model.claim(worker, 1, wanted, 30_000, given, is_shared=True)
 
     def _run_claim(self) -> Claimed:
@@ -519,6 +522,9 @@ class QueueMachine(RuleBasedStateMachine):
 
     def _tend(self) -> None:
         self._spy(scripts.tend(self.queue.tag, limit=PLENTY))
+        self._tended()
+
+    def _tended(self) -> None:
         self.model.promote()
         self.model.recover()
         self.model.cleanup()

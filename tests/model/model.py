@@ -401,6 +401,7 @@ class Model:
         return status
 
     def _again(self, job: Job, delay: int) -> str:
+        job.returned += job.is_handed
         self._take_out(job)
         job.status, job.worker, job.changed, job.due = PENDING, None, self.now, self.now + delay
         if delay:

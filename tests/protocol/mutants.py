@@ -212,7 +212,7 @@ MUTANTS = [
         "if job.status == 'processing' then",
         "if job.status then",
         LAPSE,
-        "is not counted as given back",
+        "the counts rose by 2",
     ),
     Mutant(
         "a lost attempt isn't counted",

@@ -7,6 +7,7 @@ import pytest
 from faciliter_jobs import JobStatus, keys
 from faciliter_jobs.errors import EncryptionError, UndecodableError
 from tests.support.server import client_of
+from tests.support.wait import until
 
 KEY = f"k:{'A' * 43}="
 
@@ -45,6 +46,17 @@ def test_a_claimed_job_that_can_not_be_read_fails_with_the_reason_and_the_caller
     assert job.error.startswith("UndecodableError: ") and reason in job.error
     assert queue.stats().leased == 1
     assert {problem.kind for problem in queue.doctor()} <= {"field"}, "all is in its place"
+
+
+def test_what_is_due_or_was_given_up_is_claimed_without_any_worker(queue):
+    delayed = queue.submit_job("delayed", delay=0.05)
+    failed = queue.submit_job("failed")
+    queue.fail(queue.get_pending_job(["failed"]).job_id, "once more", retry_delay=0.05)
+    lost = queue.submit_job("lost", max_retries=1)
+    assert queue.get_pending_job(["lost"], lease=0.1).job_id == lost
+    claimed = {}
+    until(lambda: claimed.update({j.job_id: j for j in [queue.get_pending_job()] if j}) or len(claimed) == 3)
+    assert {job_id: job.attempt for job_id, job in claimed.items()} == {delayed: 1, failed: 2, lost: 2}
 
 
 def test_an_encrypted_job_that_was_tampered_with_fails_so_too(make_either):
