@@ -27,7 +27,7 @@ def jobs_as_they_end(
 
     def taken(job_ids: Iterable[str]) -> Iterator[Job]:
         for job_id in job_ids:
-            job = transport.fetch(read(job_id))
+            job = _read_patiently(transport, read, job_id, waiting)
             if waiting.take(job_id, job) and job is not None:
                 yield job
 
@@ -50,6 +50,17 @@ def jobs_as_they_end(
             failures += 1
             time.sleep(waiting.at_most(pause_before(failures)))
     waiting.finish()
+
+
+def _read_patiently(transport: Transport, read: Read, job_id: str, waiting: Waiting) -> Job | None:
+    """Sits an outage out: the caller may be long in asking for a job that has ended."""
+    failures = 0
+    while True:
+        try:
+            return transport.fetch(read(job_id))
+        except QueueUnavailableError:
+            failures += 1
+            time.sleep(waiting.at_most(pause_before(failures)))
 
 
 def in_order(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from faciliter_jobs.errors import (
     JobWasCancelledError,
     WaitTimeoutError,
 )
+from tests.support.proxy import Proxy
 from tests.support.waiters import until_waited_for
 
 
@@ -76,6 +79,21 @@ def test_thousands_of_jobs_in_one_subscription(queue, make_queue, run_worker):
     jobs = list(queue.as_completed(ids, 60))
     assert sorted(job.job_id for job in jobs) == sorted(ids)
     assert all(job.result is not None for job in jobs)
+
+
+def test_an_outage_while_ended_jobs_are_given_out_is_sat_out(queue, queue_class):
+    ids = queue.submit_jobs([{"job_type": "t"} for _ in range(5)])
+    for job_id in ids:
+        queue.complete_job(job_id)
+    config = replace(queue.config, retry_on_timeout=False)
+    with Proxy(config) as proxy, queue_class(proxy.config) as behind:
+        jobs = behind.as_completed(ids, 30)
+        found = [next(jobs).job_id]
+        proxy.refuse()
+        proxy.cut()
+        Timer(0.5, proxy.accept).start()
+        found += [job.job_id for job in jobs]
+    assert sorted(found) == sorted(ids)
 
 
 # --- map ------------------------------------------------------------------------------------------
