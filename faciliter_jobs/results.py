@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from .errors import JobNotFoundError, QueueUnavailableError
+from .errors import JobNotFoundError, QueueUnavailableError, WaitTimeoutError
 from .job import Job, JobStatus
 from .notices import Notices
 from .operations import Operations
@@ -32,7 +33,27 @@ def jobs_as_they_end(
                 yield job
 
     # A look before there is a connection to wait on: it may not be needed.
-    yield from taken(transport.perform(operations.ended(waiting.left)))
+    ended = transport.perform(operations.ended(waiting.left))
+    while waiting.left:
+        try:
+            yield from taken(ended)
+            yield from _listen(transport, operations, waiting, taken)
+        except WaitTimeoutError:  # a last look: no time at all is enough for a job that has ended
+            ended = []
+            with suppress(QueueUnavailableError):
+                ended = transport.perform(operations.ended(waiting.left))
+            if not ended:
+                raise
+    waiting.finish()
+
+
+def _listen(
+    transport: Transport,
+    operations: Operations,
+    waiting: Waiting,
+    taken: Callable[[Iterable[str]], Iterator[Job]],
+) -> Iterator[Job]:
+    """The jobs as they end, on one connection at a time. Raises WaitTimeoutError."""
     failures = 0
     while waiting.left:
         waiting.at_most(0)
@@ -49,7 +70,6 @@ def jobs_as_they_end(
         except QueueUnavailableError:
             failures += 1
             time.sleep(waiting.at_most(pause_before(failures)))
-    waiting.finish()
 
 
 def _read_patiently(transport: Transport, read: Read, job_id: str, waiting: Waiting) -> Job | None:

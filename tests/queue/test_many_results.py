@@ -69,6 +69,20 @@ def test_when_not_all_end_in_time_those_that_did_have_come(queue):
     assert found == [ids[5]]
 
 
+def test_who_is_slow_to_ask_still_gets_those_that_ended_in_time(queue):
+    ids = queue.submit_jobs([{"job_type": "t"} for _ in range(6)])
+    queue.complete_job(ids[0])
+    jobs = queue.as_completed(ids, 0.5)
+    found = [next(jobs).job_id]
+    for job_id in ids[1:5]:
+        queue.complete_job(job_id)
+    time.sleep(0.6)
+    with pytest.raises(WaitTimeoutError, match=f"not ended within 0.5 s: job {ids[5]}"):
+        for job in jobs:
+            found.append(job.job_id)
+    assert sorted(found) == sorted(ids[:5])
+
+
 def test_no_jobs_end_at_once(queue):
     assert list(queue.as_completed([])) == []
 
