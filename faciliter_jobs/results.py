@@ -94,10 +94,15 @@ def in_order(
     """The results of jobs that come as they end, with a progress bar of that name."""
     order = InOrder(job_ids, ordered)
     with progress_bar(len(job_ids), shown_as) as step:
-        for job in jobs:
-            step(job)
-            for ready in order.add(job):
+        try:
+            for job in jobs:
+                step(job)
+                for ready in order.add(job):
+                    yield outcome_of(ready, return_exceptions)
+        except JobNotFoundError:  # after all others
+            for ready in order.rest():
                 yield outcome_of(ready, return_exceptions)
+            raise
 
 
 P = ParamSpec("P")

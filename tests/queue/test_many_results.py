@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from faciliter_jobs import JobStatus, default, waiting
+from faciliter_jobs import JobStatus, default, keys, waiting
 from faciliter_jobs.errors import (
     InvalidArgumentError,
     JobFailedError,
@@ -18,6 +18,8 @@ from faciliter_jobs.errors import (
     WaitTimeoutError,
 )
 from tests.support.proxy import Proxy
+from tests.support.server import client_of
+from tests.support.wait import until
 from tests.support.waiters import until_waited_for
 
 
@@ -151,6 +153,30 @@ def test_or_stands_among_the_results(queue, doubling):
     )
     assert (found[0], found[2]) == ({"n": 24}, {"n": 28})
     assert isinstance(found[1], JobFailedError)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_record_that_is_gone_holds_back_no_other_s_result(queue, background, ordered):
+    found: list[Any] = []
+
+    def consume() -> None:
+        options = {"timeout": 20, "return_exceptions": True, "ordered": ordered}
+        for result in queue.map_jobs("t", [{"n": n} for n in range(4)], **options):
+            found.append(result)
+
+    waited = background(consume)
+    until(lambda: len(queue.list_jobs()) == 4)
+    first, *others = sorted(queue.list_jobs(), key=lambda job: job.input_data["n"])
+    until_waited_for(queue, others[-1].job_id)
+    for job in others[::-1]:
+        queue.complete_job(job.job_id, job.input_data)
+    client = client_of(queue.config)
+    client.delete(f"{queue.tag}job:{first.job_id}")
+    client.publish(keys.done(queue.tag, first.job_id), "")
+    with pytest.raises(JobNotFoundError, match=first.job_id):
+        waited.result(10)
+    numbers = [result["n"] for result in found]
+    assert (numbers if ordered else sorted(numbers)) == [1, 2, 3]
 
 
 def test_what_cannot_be_mapped_is_named_and_nothing_is_submitted(queue):
