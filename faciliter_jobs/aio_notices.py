@@ -128,7 +128,7 @@ class AsyncNotices:
                 await self._subscribe(connection, reader, new)
                 self._fresh -= fresh
                 await self._look(new)
-            if clock() >= look_again:
+            if self._waiting and clock() >= look_again:  # without a channel nothing would be confirmed
                 # Once more to a channel that it has: a connection that is half open doesn't confirm it.
                 await self._subscribe(connection, reader, set(list(self._waiting)[:1]))
                 await self._look(set(self._waiting))

@@ -83,10 +83,15 @@ async def in_order(
     """As `results.in_order`."""
     order = InOrder(job_ids, ordered)
     with progress_bar(len(job_ids), shown_as) as step:
-        async for job in jobs:
-            step(job)
-            for ready in order.add(job):
+        try:
+            async for job in jobs:
+                step(job)
+                for ready in order.add(job):
+                    yield outcome_of(ready, return_exceptions)
+        except JobNotFoundError:  # after all others
+            for ready in order.rest():
                 yield outcome_of(ready, return_exceptions)
+            raise
 
 
 P = ParamSpec("P")

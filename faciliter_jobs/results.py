@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from .errors import JobNotFoundError, QueueUnavailableError
+from .errors import JobNotFoundError, QueueUnavailableError, WaitTimeoutError
 from .job import Job, JobStatus
 from .notices import Notices
 from .operations import Operations
@@ -27,12 +28,32 @@ def jobs_as_they_end(
 
     def taken(job_ids: Iterable[str]) -> Iterator[Job]:
         for job_id in job_ids:
-            job = transport.fetch(read(job_id))
+            job = _read_patiently(transport, read, job_id, waiting)
             if waiting.take(job_id, job) and job is not None:
                 yield job
 
     # A look before there is a connection to wait on: it may not be needed.
-    yield from taken(transport.perform(operations.ended(waiting.left)))
+    ended = transport.perform(operations.ended(waiting.left))
+    while waiting.left:
+        try:
+            yield from taken(ended)
+            yield from _listen(transport, operations, waiting, taken)
+        except WaitTimeoutError:  # a last look: no time at all is enough for a job that has ended
+            ended = []
+            with suppress(QueueUnavailableError):
+                ended = transport.perform(operations.ended(waiting.left))
+            if not ended:
+                raise
+    waiting.finish()
+
+
+def _listen(
+    transport: Transport,
+    operations: Operations,
+    waiting: Waiting,
+    taken: Callable[[Iterable[str]], Iterator[Job]],
+) -> Iterator[Job]:
+    """The jobs as they end, on one connection at a time. Raises WaitTimeoutError."""
     failures = 0
     while waiting.left:
         waiting.at_most(0)
@@ -49,7 +70,17 @@ def jobs_as_they_end(
         except QueueUnavailableError:
             failures += 1
             time.sleep(waiting.at_most(pause_before(failures)))
-    waiting.finish()
+
+
+def _read_patiently(transport: Transport, read: Read, job_id: str, waiting: Waiting) -> Job | None:
+    """Sits an outage out: the caller may be long in asking for a job that has ended."""
+    failures = 0
+    while True:
+        try:
+            return transport.fetch(read(job_id))
+        except QueueUnavailableError:
+            failures += 1
+            time.sleep(waiting.at_most(pause_before(failures)))
 
 
 def in_order(
@@ -63,10 +94,15 @@ def in_order(
     """The results of jobs that come as they end, with a progress bar of that name."""
     order = InOrder(job_ids, ordered)
     with progress_bar(len(job_ids), shown_as) as step:
-        for job in jobs:
-            step(job)
-            for ready in order.add(job):
+        try:
+            for job in jobs:
+                step(job)
+                for ready in order.add(job):
+                    yield outcome_of(ready, return_exceptions)
+        except JobNotFoundError:  # after all others
+            for ready in order.rest():
                 yield outcome_of(ready, return_exceptions)
+            raise
 
 
 P = ParamSpec("P")

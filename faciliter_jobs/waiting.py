@@ -99,3 +99,9 @@ class InOrder:
         while self._next < len(self._ids) and self._ids[self._next] in self._early:
             yield self._early.pop(self._ids[self._next])
             self._next += 1
+
+    def rest(self) -> Iterator[Job]:
+        """Those that came early, when no more will come: the ones before them are gone."""
+        for job_id in self._ids[self._next :]:
+            if job_id in self._early:
+                yield self._early.pop(job_id)

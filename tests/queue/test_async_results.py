@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -131,6 +132,26 @@ def test_the_connection_is_given_up_when_nobody_has_waited_for_a_while(queue, mo
                 await shared.complete_job(job_id)
                 await wait
                 await _until(lambda: _listeners(queue) == before)
+
+    asyncio.run(main())
+
+
+def test_a_look_that_is_due_while_nobody_waits_holds_up_no_later_one(queue, monkeypatch):
+    monkeypatch.setattr("faciliter_jobs.aio_notices.LOOK_EVERY", 0.1)
+
+    async def main() -> None:
+        async with AsyncJobQueue(replace(queue.config, socket_timeout=3)) as shared:
+            ended, job_id = await shared.submit_job("t"), await shared.submit_job("t")
+            await shared.complete_job(ended)
+            await shared.wait_for_result(ended, 5)
+            await asyncio.sleep(0.2)
+            with shared._notices.get().subscribed([ended]):
+                pass  # who comes and goes at once wakes the listener, which finds nobody
+            await asyncio.sleep(0.05)
+            await shared.complete_job(job_id, {"n": 1})
+            begun = time.monotonic()
+            assert await shared.wait_for_result(job_id) == {"n": 1}
+            assert time.monotonic() - begun < 1
 
     asyncio.run(main())
 

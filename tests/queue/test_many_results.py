@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from threading import Timer
 from typing import Any
 
 import pytest
 
-from faciliter_jobs import JobStatus, default, waiting
+from faciliter_jobs import JobStatus, default, keys, waiting
 from faciliter_jobs.errors import (
     InvalidArgumentError,
     JobFailedError,
@@ -15,6 +17,9 @@ from faciliter_jobs.errors import (
     JobWasCancelledError,
     WaitTimeoutError,
 )
+from tests.support.proxy import Proxy
+from tests.support.server import client_of
+from tests.support.wait import until
 from tests.support.waiters import until_waited_for
 
 
@@ -66,6 +71,20 @@ def test_when_not_all_end_in_time_those_that_did_have_come(queue):
     assert found == [ids[5]]
 
 
+def test_who_is_slow_to_ask_still_gets_those_that_ended_in_time(queue):
+    ids = queue.submit_jobs([{"job_type": "t"} for _ in range(6)])
+    queue.complete_job(ids[0])
+    jobs = queue.as_completed(ids, 0.5)
+    found = [next(jobs).job_id]
+    for job_id in ids[1:5]:
+        queue.complete_job(job_id)
+    time.sleep(0.6)
+    with pytest.raises(WaitTimeoutError, match=f"not ended within 0.5 s: job {ids[5]}"):
+        for job in jobs:
+            found.append(job.job_id)
+    assert sorted(found) == sorted(ids[:5])
+
+
 def test_no_jobs_end_at_once(queue):
     assert list(queue.as_completed([])) == []
 
@@ -76,6 +95,21 @@ def test_thousands_of_jobs_in_one_subscription(queue, make_queue, run_worker):
     jobs = list(queue.as_completed(ids, 60))
     assert sorted(job.job_id for job in jobs) == sorted(ids)
     assert all(job.result is not None for job in jobs)
+
+
+def test_an_outage_while_ended_jobs_are_given_out_is_sat_out(queue, queue_class):
+    ids = queue.submit_jobs([{"job_type": "t"} for _ in range(5)])
+    for job_id in ids:
+        queue.complete_job(job_id)
+    config = replace(queue.config, retry_on_timeout=False)
+    with Proxy(config) as proxy, queue_class(proxy.config) as behind:
+        jobs = behind.as_completed(ids, 30)
+        found = [next(jobs).job_id]
+        proxy.refuse()
+        proxy.cut()
+        Timer(0.5, proxy.accept).start()
+        found += [job.job_id for job in jobs]
+    assert sorted(found) == sorted(ids)
 
 
 # --- map ------------------------------------------------------------------------------------------
@@ -119,6 +153,30 @@ def test_or_stands_among_the_results(queue, doubling):
     )
     assert (found[0], found[2]) == ({"n": 24}, {"n": 28})
     assert isinstance(found[1], JobFailedError)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_record_that_is_gone_holds_back_no_other_s_result(queue, background, ordered):
+    found: list[Any] = []
+
+    def consume() -> None:
+        options = {"timeout": 20, "return_exceptions": True, "ordered": ordered}
+        for result in queue.map_jobs("t", [{"n": n} for n in range(4)], **options):
+            found.append(result)
+
+    waited = background(consume)
+    until(lambda: len(queue.list_jobs()) == 4)
+    first, *others = sorted(queue.list_jobs(), key=lambda job: job.input_data["n"])
+    until_waited_for(queue, others[-1].job_id)
+    for job in others[::-1]:
+        queue.complete_job(job.job_id, job.input_data)
+    client = client_of(queue.config)
+    client.delete(f"{queue.tag}job:{first.job_id}")
+    client.publish(keys.done(queue.tag, first.job_id), "")
+    with pytest.raises(JobNotFoundError, match=first.job_id):
+        waited.result(10)
+    numbers = [result["n"] for result in found]
+    assert (numbers if ordered else sorted(numbers)) == [1, 2, 3]
 
 
 def test_what_cannot_be_mapped_is_named_and_nothing_is_submitted(queue):

@@ -135,6 +135,15 @@ def test_a_job_that_is_purged_while_somebody_waits_is_found_to_be_gone(queue, ba
         waited.result(5)
 
 
+def test_a_job_whose_end_is_not_heard_of_is_found_when_time_is_up(queue, background):
+    job_id = queue.submit_job("t")
+    waited = background(queue.wait_for_result, job_id, 1)
+    until_waited_for(queue, job_id)
+    client_of(queue.config).delete(queue.tag + "waited")  # so that nothing is announced
+    queue.complete_job(job_id, {"n": 1})
+    assert waited.result(5) == {"n": 1}
+
+
 def test_a_job_that_expires_while_somebody_waits_was_cancelled(queue, background):
     job_id = queue.submit_job("t", ttl=0.3)
     waited = background(queue.wait_for_result, job_id, 30)
