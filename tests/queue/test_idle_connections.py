@@ -110,7 +110,7 @@ def test_nobody_else_looks(own_server, monkeypatch, resends):
     close_if_ended = transport._close_if_ended
     monkeypatch.setattr(transport, "_close_if_ended", lambda c: looks.append(c) or close_if_ended(c))
     with RedisJobQueue(replace(own_server.config, retry_on_timeout=resends)) as queue:
-        queue.submit_job("t")
+        queue.submit_jobs([{"job_type": "t"}] * 3)
         queue.get_pending_job()  # the server knows its script from now on
         turn = scripts.turn(queue.tag, worker="w", lease_ms=9_000, want=1, types=["t"], outcomes=[])
         looks.clear()
