@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from .errors import JobNotFoundError, QueueUnavailableError, WaitTimeoutError
@@ -84,7 +84,7 @@ def _read_patiently(transport: Transport, read: Read, job_id: str, waiting: Wait
 
 
 def in_order(
-    jobs: Iterator[Job],
+    jobs: Generator[Job, None, None],
     job_ids: list[str],
     *,
     ordered: bool,
@@ -93,7 +93,8 @@ def in_order(
 ) -> Iterator[Any]:
     """The results of jobs that come as they end, with a progress bar of that name."""
     order = InOrder(job_ids, ordered)
-    with progress_bar(len(job_ids), shown_as) as step:
+    # Closed here: a traceback that somebody keeps would keep it, and its connection, open.
+    with closing(jobs), progress_bar(len(job_ids), shown_as) as step:
         try:
             for job in jobs:
                 step(job)

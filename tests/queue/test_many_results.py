@@ -147,6 +147,18 @@ def test_the_first_failure_is_raised_in_its_turn(queue, doubling):
     assert found == [{"n": 20}, {"n": 22}, {"n": 24}]
 
 
+def test_an_error_that_is_kept_keeps_no_subscription(queue, background):
+    waited = background(lambda: list(queue.map_jobs("t", [{"n": 1}, {"n": 2}], timeout=20)))
+    until(lambda: len(queue.list_jobs()) == 2)
+    jobs = sorted(queue.list_jobs(), key=lambda job: job.input_data["n"])
+    until_waited_for(queue, jobs[1].job_id)
+    queue.fail_job(jobs[0].job_id, "x")
+    error = waited.exception(10)
+    assert isinstance(error, JobFailedError) and error.__traceback__ is not None
+    client = client_of(queue.config)
+    until(lambda: client.pubsub_channels(keys.done(queue.tag, "*")) == [])
+
+
 def test_or_stands_among_the_results(queue, doubling):
     found = list(
         queue.map_jobs("double", [{"n": n} for n in (12, 13, 14)], timeout=30, return_exceptions=True)
