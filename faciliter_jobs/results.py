@@ -33,13 +33,15 @@ def jobs_as_they_end(
                 yield job
 
     # A look before there is a connection to wait on: it may not be needed.
-    ended = transport.perform(operations.ended(waiting.left))
+    ended, left_then = transport.perform(operations.ended(waiting.left)), 0
     while waiting.left:
         try:
             yield from taken(ended)
             yield from _listen(transport, operations, waiting, taken)
         except WaitTimeoutError:  # a last look: no time at all is enough for a job that has ended
-            ended = []
+            if len(waiting.left) == left_then:
+                raise  # what the last one found can't be read
+            ended, left_then = [], len(waiting.left)
             with suppress(QueueUnavailableError):
                 ended = transport.perform(operations.ended(waiting.left))
             if not ended:
