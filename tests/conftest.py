@@ -107,6 +107,14 @@ def default_queue(queue: RedisJobQueue) -> Iterator[RedisJobQueue]:
 
 
 @pytest.fixture
+def nothing_set() -> Iterator[None]:
+    """The module-level functions use what the environment names, made anew."""
+    set_job_queue(None)
+    yield
+    set_job_queue(None)
+
+
+@pytest.fixture
 def own_server() -> Iterator[ServerProcess]:
     """A server that the test may stop, kill and configure."""
     process = ServerProcess()

@@ -13,6 +13,7 @@ from typing import Any, cast
 from .. import codec, context, validate
 from ..base_queue import BaseJobQueue
 from ..config import JobConfig
+from ..default import using_queue
 from ..errors import JobNotFoundError, NotSerialisableError, PayloadTooLargeError, WaitTimeoutError
 from ..job import Job, JobSpec, JobStatus
 from ..operations import Operations
@@ -27,7 +28,6 @@ from ..worker.hooks import Hooks
 from ..worker.verdict import RetryPolicy, Verdicts
 from .drain import Source, handlers_of
 from .records import Records
-from .server import using_queue
 
 # What code ends itself with, and not its test: it fails the attempt, as in a worker.
 _ENDS_OF_ITS_OWN = (Exception, SystemExit, asyncio.CancelledError)

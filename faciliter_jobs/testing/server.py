@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from ..config import JobConfig
-from ..default import using_queue as using_queue
 from ..embedded import ensure_server, release_server
 from ..errors import EmbeddedServerError
 from ..queue import RedisJobQueue

@@ -51,13 +51,11 @@ local function add_lanes()
 end
 
 local index_keys = index.keys_for(company, user)
-local running_keys = is_by_record and index.keys_for(company, '') or index_keys
+local running_keys = index_keys
+if user ~= '' then running_keys = wanted.pending and {} or index.keys_for(company, '') end -- {}: found as PENDING
 for status in pairs(wanted) do
   if status == 'pending' and company ~= '' and user == '' and not add_lanes() then return MOST_TYPES end
-  local is_there_as_pending = status == 'processing' and user ~= '' and wanted.pending
-  if not is_there_as_pending then
-    for _, key in ipairs(status == 'processing' and running_keys or index_keys) do add(key, status) end
-  end
+  for _, key in ipairs(status == 'processing' and running_keys or index_keys) do add(key, status) end
 end
 keep_the_newest()
 

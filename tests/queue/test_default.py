@@ -27,13 +27,6 @@ from tests.support.wait import until
 
 
 @pytest.fixture
-def nothing_set() -> Iterator[None]:
-    set_job_queue(None)
-    yield
-    set_job_queue(None)
-
-
-@pytest.fixture
 def environment(make_queue: Callable[..., RedisJobQueue], nothing_set, monkeypatch) -> RedisJobQueue:
     """A queue that the environment names."""
     queue = make_queue()

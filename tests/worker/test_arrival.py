@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from faciliter_jobs import JobConfig, JobWorker, RedisJobQueue, get_job_queue, set_job_queue, submit_job
+from faciliter_jobs import JobConfig, JobWorker, RedisJobQueue, get_job_queue, submit_job
 from faciliter_jobs.errors import QueueRefusedError, QueueUnavailableError
 from tests.support.server import free_port
 from tests.support.wait import until
@@ -38,13 +38,6 @@ def start():
         worker.stop()
         thread.join(10)
         assert not thread.is_alive()
-
-
-@pytest.fixture
-def nothing_set():
-    set_job_queue(None)
-    yield
-    set_job_queue(None)
 
 
 @pytest.mark.parametrize("concurrency", [1, 2])
